@@ -1,0 +1,1 @@
+"""Everything Capista knows and does; no screen, no HTTP server."""

@@ -1,0 +1,152 @@
+"""The database: how it is opened, changed and brought up to date.
+
+``transaction`` is the one place that commits; ``reading`` never changes anything.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from core.errors import StartError
+from core.language import _
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_TIMEOUT_MS = 15_000
+
+
+def sqlite_module() -> ModuleType:
+    """Return the SQLite library to use: the newer one that ships as a package, where there is."""
+    try:
+        import pysqlite3
+
+        module: ModuleType = pysqlite3
+        return module
+    except ImportError:
+        return sqlite3
+
+
+def wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite is free of the bug that can corrupt a WAL database.
+
+    Versions 3.7.0 to 3.51.2 have it; see https://sqlite.org/wal.html#walresetbug.
+    """
+    return version >= (3, 51, 3)
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for ``url``; for SQLite with the settings that keep data safe.
+
+    :raises StartError: if the folder of a SQLite database can't be made
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True)
+    module = sqlite_module()
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(
+                _("The folder {folder} can't be made. Check DATA_DIR and its permissions.").format(
+                    folder=Path(parsed.database).parent
+                )
+            ) from error
+    engine = create_engine(parsed, module=module, connect_args={"check_same_thread": False})
+    journal = "WAL" if wal_is_safe(module.sqlite_version_info) else "DELETE"
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes the lock before it reads: what it decides on can't change under it.
+        writes = connection.get_execution_options().get("capista_writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """Yield a session that commits when the block ends and rolls back when it raises.
+
+    Rows stay readable after the block.
+    """
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+        session.commit()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Yield a session that sees one state of the database, blocks nobody and saves nothing."""
+    with Session(
+        engine.execution_options(capista_writes=False), expire_on_commit=False, autoflush=False
+    ) as session:
+        yield session
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to this version of Capista.
+
+    :raises StartError: if it can't be reached, comes from a newer version, or isn't Capista's
+    """
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(7203114)"))
+            _upgrade(connection)
+    except SQLAlchemyError as error:
+        raise StartError(
+            _(
+                "The database {url} can't be used. Check DATABASE_URL, that the disk has room, and"
+                " that Capista may write there."
+            ).format(url=engine.url.render_as_string(hide_password=True))
+        ) from error
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present == scripts.get_current_head():
+        return
+    if present is None and inspect(connection).has_table("products"):
+        raise StartError(
+            _(
+                "The database has a table named products that Capista did not make. Point"
+                " DATABASE_URL at an empty database."
+            )
+        )
+    if present is not None and present not in {s.revision for s in scripts.walk_revisions()}:
+        raise StartError(
+            _(
+                "The database was made by a newer version of Capista ({revision}). Update Capista,"
+                " or restore a backup from before the update. Nothing was changed."
+            ).format(revision=present)
+        )
+    command.upgrade(config, "head")

@@ -1,0 +1,294 @@
+"""The tables. Facts only: rules live in the modules named after what a marketer does.
+
+A table class does not validate its values: they are checked where they come in. Times are aware
+and in UTC, money is ``Decimal`` with its currency beside it, and enums are stored as text, so
+that a value Hotmart invents tomorrow is kept, not refused.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time. SQLite forgets the zone, so it is given back when a row is read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Refuse a time without a zone: it would silently mean another moment."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a time zone: {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Money(TypeDecorator[Decimal]):
+    """An exact amount. SQLite has no decimal type: its shortest float text is the amount again."""
+
+    impl = Numeric(18, 6)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        """Keep amounts as numbers on SQLite too, so that they sort."""
+        return dialect.type_descriptor(Float() if dialect.name == "sqlite" else Numeric(18, 6))
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> Any:
+        """Hand the amount to the driver."""
+        return float(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Any) -> Decimal | None:
+        """Give the amount back as a decimal."""
+        return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+class Origin(StrEnum):
+    """Where an offer came from."""
+
+    CREATED = "created"
+    PROMOTED = "promoted"
+    IMPORTED = "imported"
+    MANUAL = "manual"
+    SAMPLE = "sample"
+
+
+class Method(StrEnum):
+    """How a picture came to be."""
+
+    AI_GENERATED = "ai_generated"
+    AI_EDITED = "ai_edited"
+    MANUAL_UPLOAD = "manual_upload"
+    TEMPLATE = "template"
+    REVERTED = "reverted"
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
+_is_active = text("state IN ('queued', 'running')")
+_is_running = text("state = 'running'")
+_is_live = text("archived_at IS NULL")
+_is_bare = text("archived_at IS NULL AND image_url IS NULL")
+
+
+def _time() -> Any:
+    return Field(default=None, sa_type=UtcDateTime)
+
+
+def _moment() -> Any:
+    return Field(sa_type=UtcDateTime)
+
+
+def _money() -> Any:
+    return Field(default=None, sa_type=Money)
+
+
+def _child_of_product() -> Any:
+    return Field(
+        sa_column=Column(
+            Integer, ForeignKey("products.id", ondelete="CASCADE"), nullable=False, index=True
+        )
+    )
+
+
+class Product(SQLModel, table=True):
+    """One Hotmart offer that the marketer promotes, as of the last sync."""
+
+    __tablename__ = "products"
+    __table_args__ = (
+        Index("ix_products_live_newest", "first_seen_at", "id", sqlite_where=_is_live,
+              postgresql_where=_is_live),
+        Index("ix_products_live_name", "search_text", "id", sqlite_where=_is_live,
+              postgresql_where=_is_live),
+        Index("ix_products_live_price", "price", "id", sqlite_where=_is_live,
+              postgresql_where=_is_live),
+        Index("ix_products_live_status", "status", sqlite_where=_is_live,
+              postgresql_where=_is_live),
+        Index("ix_products_live_bare", "first_seen_at", "id", sqlite_where=_is_bare,
+              postgresql_where=_is_bare),
+        Index("ix_products_archived", "archived_at"),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, primary_key=True)
+    hotmart_id: int | None = Field(default=None, unique=True, sa_type=BigInteger)
+    ucode: str | None = Field(default=None, unique=True)
+    name: str
+    producer_name: str | None = None
+    origin: str
+    status: str | None = None
+    format: str | None = None
+    language: str | None = None
+    price: Decimal | None = _money()
+    currency: str | None = None
+    commission_percent: Decimal | None = _money()
+    hotlink: str | None = None
+    sales_page_url: str | None = None
+    image_url: str | None = None
+    """Null until the offer has its first picture."""
+    current_image_id: int | None = None
+    """The history row that ``image_url`` belongs to. One column, so never two current ones."""
+    cover_job_id: str | None = Field(default=None, index=True)
+    """The newest cover job; the card shows how it fares."""
+    search_text: str = ""
+    first_seen_at: datetime = _moment()
+    last_seen_at: datetime = _moment()
+    archived_at: datetime | None = _time()
+    """Set when Hotmart stops listing the offer. Rows are hidden, never deleted."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether Hotmart still lists the offer."""
+        return self.archived_at is None
+
+
+class ProductOffer(SQLModel, table=True):
+    """One price at which a product is sold."""
+
+    __tablename__ = "product_offers"
+
+    id: int | None = Field(default=None, primary_key=True)
+    product_id: int = _child_of_product()
+    code: str = Field(unique=True)
+    name: str = ""
+    price: Decimal | None = _money()
+    currency: str | None = None
+    payment_mode: str | None = None
+    is_main: bool = False
+
+
+class ProductImage(SQLModel, table=True):
+    """One picture that an offer has, or once had. Rows are only ever added."""
+
+    __tablename__ = "product_image_history"
+    __table_args__ = (Index("ix_product_image_history_created_at", "created_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    product_id: int = _child_of_product()
+    image_url: str
+    generation_method: str
+    prompt: str | None = None
+    created_at: datetime = _moment()
+    digest: str
+    """SHA-256 of the file, in hexadecimal; also its name in the picture store."""
+    width: int
+    height: int
+    byte_size: int
+    media_type: str
+    model: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    cost_usd: Decimal | None = _money()
+    created_by: str | None = None
+    restored_from_id: int | None = Field(
+        default=None, foreign_key="product_image_history.id", ondelete="SET NULL"
+    )
+    job_id: str | None = Field(default=None, unique=True)
+
+
+class ProductNote(SQLModel, table=True):
+    """What a marketer wrote about an offer."""
+
+    __tablename__ = "product_notes"
+
+    id: int | None = Field(default=None, primary_key=True)
+    product_id: int = _child_of_product()
+    note: str
+    search_text: str = ""
+    author: str | None = None
+    pinned: bool = False
+    created_at: datetime = _moment()
+    updated_at: datetime = _moment()
+    deleted_at: datetime | None = _time()
+    """Set when the note was deleted; it can be brought back."""
+
+
+class SyncRun(SQLModel, table=True):
+    """One sync: who asked for it, how far it is, what it changed."""
+
+    __tablename__ = "sync_runs"
+    __table_args__ = (
+        # At most one run is under way: a second request finds this one.
+        Index("ux_sync_runs_running", "state", unique=True, sqlite_where=_is_running,
+              postgresql_where=_is_running),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, primary_key=True)
+    trigger: str
+    state: str = JobState.RUNNING
+    started_at: datetime = _moment()
+    finished_at: datetime | None = _time()
+    step: str | None = None
+    step_done: int = 0
+    step_total: int | None = None
+    seen: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    archived: int = 0
+    covers_queued: int = 0
+    error: str | None = None
+
+
+class CoverJob(SQLModel, table=True):
+    """One order for a cover, from the click to the picture or the reason why there is none."""
+
+    __tablename__ = "cover_jobs"
+    __table_args__ = (
+        # The same order twice while the first is under way (a double click) is one order.
+        Index("ux_cover_jobs_active", "product_id", "request_digest", unique=True,
+              sqlite_where=_is_active, postgresql_where=_is_active),
+        Index("ix_cover_jobs_state", "state"),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    product_id: int = _child_of_product()
+    sync_run_id: int | None = Field(default=None, index=True)
+    """The sync that asked for it; null when the marketer did."""
+    state: str = JobState.QUEUED
+    is_first: bool = False
+    """A first cover never displaces a picture that came meanwhile."""
+    prompt: str | None = None
+    """The marketer's own words; null for the words built from the offer."""
+    request_digest: str
+    variant: int = 0
+    estimated_usd: Decimal | None = _money()
+    error: str | None = None
+    problem: str | None = None
+    image_id: int | None = None
+    painted: str | None = None
+    """The painter's stored answer as JSON. A repeated job uses it instead of paying again."""
+    created_by: str | None = None
+    created_at: datetime = _moment()
+    started_at: datetime | None = _time()
+    finished_at: datetime | None = _time()

@@ -1,0 +1,123 @@
+"""Settings, read once from the environment and ``.env``.
+
+A wrong value stops the start with a sentence that names it; nothing else reads the environment.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsError
+from core.language import _
+
+
+def _all_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() == "all" else value
+
+
+class Settings(BaseSettings):
+    """One process's settings. An empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Path("data")
+    database_url: str | None = None
+    jobs_database_url: str | None = None
+    pictures_url: str | None = None
+
+    hotmart_client_id: SecretStr | None = None
+    hotmart_client_secret: SecretStr | None = None
+    hotmart_basic: SecretStr | None = None
+    hotmart_api_url: str = "https://developers.hotmart.com"
+    hotmart_auth_url: str = "https://api-sec-vlc.hotmart.com"
+    hotmart_hottok: SecretStr | None = None
+    hotmart_sales_months: int = Field(default=12, ge=1, le=120)
+    """How far back affiliate sales are read to find the products that one promotes."""
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    image_model: str = "gpt-image-2.5-flare"
+    image_quality: str = "medium"
+    image_size: str = "1024x1024"
+    images_per_minute: int = Field(default=5, ge=0)
+    """0 means no limit."""
+    images_at_once: int = Field(default=4, ge=1, le=64)
+    covers_per_sync: Annotated[int | None, BeforeValidator(_all_is_none)] = Field(
+        default=None, ge=0
+    )
+    """None (written ``all``) means every new offer."""
+    monthly_budget_usd: Decimal | None = Field(default=None, ge=0)
+    sync_schedule: str | None = None
+
+    @property
+    def database(self) -> str:
+        """The URL of the database that holds offers, pictures' history and notes."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'dashboard.db'}"
+
+    @property
+    def jobs_database(self) -> str:
+        """The URL of the database that holds the job queue."""
+        if self.jobs_database_url:
+            return self.jobs_database_url
+        if self.database.startswith("postgresql"):
+            return self.database
+        return f"sqlite:///{self.data_dir.resolve() / 'jobs.db'}"
+
+    @property
+    def pictures(self) -> str:
+        """The URL of the folder or bucket that holds picture files."""
+        return self.pictures_url or (self.data_dir.resolve() / "pictures").as_uri()
+
+    @property
+    def hotmart_is_connected(self) -> bool:
+        """Whether offers come from Hotmart rather than from the sample catalogue."""
+        return bool(self.hotmart_client_id and self.hotmart_client_secret)
+
+    @property
+    def images_are_connected(self) -> bool:
+        """Whether covers come from an image service rather than from our own typesetting."""
+        return bool(self.openai_api_key)
+
+
+def read_settings(**given: Any) -> Settings:
+    """Return the settings of this process; ``given`` values win over the environment.
+
+    :raises SettingsError: naming each value that is wrong, and what it should be
+    """
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        # The pydantic error itself quotes the values, secrets among them: it is not chained.
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in detail['loc']).upper()}: {detail['msg']}"
+            for detail in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(
+            _("A setting is wrong. {wrong}. Correct it in the environment or in .env.").format(
+                wrong=wrong
+            )
+        ) from None
+    _check_pairs(settings)
+    return settings
+
+
+def _check_pairs(settings: Settings) -> None:
+    if bool(settings.hotmart_client_id) != bool(settings.hotmart_client_secret):
+        raise SettingsError(
+            _(
+                "HOTMART_CLIENT_ID and HOTMART_CLIENT_SECRET belong together: set both to connect"
+                " Hotmart, or neither to work with the sample catalogue."
+            )
+        )
+    if settings.openai_base_url and not settings.openai_api_key:
+        raise SettingsError(
+            _(
+                "OPENAI_BASE_URL is set but OPENAI_API_KEY is not. Set the key too (any word will"
+                " do for a server that asks for none), or remove OPENAI_BASE_URL."
+            )
+        )
