@@ -1,0 +1,60 @@
+"""Asking a service again when it may answer better the second time.
+
+Only a passing ``ServiceError`` is repeated, and the waiting always ends.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from core.errors import ServiceError
+
+_T = TypeVar("_T")
+
+_backoff = wait_exponential_jitter(initial=1, max=20, jitter=1)
+
+
+def patiently(
+    call: Callable[[], _T],
+    *,
+    attempts: int = 5,
+    longest_wait: float = 120.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> _T:
+    """Return what ``call`` returns; repeat it while it raises a passing ``ServiceError``.
+
+    Waits as long as the service asked for, else a little longer each time. A service that asks
+    for more than ``longest_wait`` seconds is not waited for.
+
+    :raises ServiceError: the last one, as it was raised
+    """
+
+    def may_pass(error: BaseException) -> bool:
+        return (
+            isinstance(error, ServiceError)
+            and not error.permanent
+            and (error.retry_after or 0) <= longest_wait
+        )
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ServiceError) and error.retry_after is not None:
+            return max(0.0, error.retry_after)
+        return min(longest_wait, _backoff(state))
+
+    retrying = Retrying(
+        stop=stop_after_attempt(attempts),
+        wait=wait,
+        retry=retry_if_exception(may_pass),
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(call)
