@@ -6,7 +6,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -64,14 +64,15 @@ def open_engine(url: str) -> Engine:
                 )
             ) from error
     engine = create_engine(parsed, module=module, connect_args={"check_same_thread": False})
-    journal = "WAL" if wal_is_safe(module.sqlite_version_info) else "DELETE"
+    is_safe = wal_is_safe(module.sqlite_version_info)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA journal_mode = {journal}")
+        if not is_safe:
+            connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -81,6 +82,16 @@ def open_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def use_wal(engine: Engine) -> None:
+    """Let readers and a writer not wait for each other, where that is safe. The file remembers it.
+
+    Apart from ``open_engine``, because a database that is refused must not be touched.
+    """
+    if engine.dialect.name == "sqlite" and wal_is_safe(sqlite_module().sqlite_version_info):
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager
@@ -113,6 +124,7 @@ def migrate(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(7203114)"))
             _upgrade(connection)
+        use_wal(engine)
     except SQLAlchemyError as error:
         raise StartError(
             _(

@@ -78,7 +78,7 @@ class ServiceError(DashboardError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive pickling: the job queue keeps a step's error."""
-        words = {
+        words: dict[str, Any] = {
             "problem": self.problem,
             "permanent": self.permanent,
             "retry_after": self.retry_after,

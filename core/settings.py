@@ -7,8 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+from croniter import croniter
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from core.errors import SettingsError
 from core.language import _
@@ -16,6 +19,10 @@ from core.language import _
 
 def _all_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "all" else value
+
+
+def _address() -> Any:
+    return Field(default=None, repr=False)  # it may hold a password
 
 
 class Settings(BaseSettings):
@@ -26,9 +33,9 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("data")
-    database_url: str | None = None
-    jobs_database_url: str | None = None
-    pictures_url: str | None = None
+    database_url: str | None = _address()
+    jobs_database_url: str | None = _address()
+    pictures_url: str | None = _address()
 
     hotmart_client_id: SecretStr | None = None
     hotmart_client_secret: SecretStr | None = None
@@ -40,7 +47,7 @@ class Settings(BaseSettings):
     """How far back affiliate sales are read to find the products that one promotes."""
 
     openai_api_key: SecretStr | None = None
-    openai_base_url: str | None = None
+    openai_base_url: str | None = _address()
     image_model: str = "gpt-image-2.5-flare"
     image_quality: str = "medium"
     image_size: str = "1024x1024"
@@ -103,6 +110,8 @@ def read_settings(**given: Any) -> Settings:
             )
         ) from None
     _check_pairs(settings)
+    _check_databases(settings)
+    _check_schedule(settings)
     return settings
 
 
@@ -120,4 +129,34 @@ def _check_pairs(settings: Settings) -> None:
                 "OPENAI_BASE_URL is set but OPENAI_API_KEY is not. Set the key too (any word will"
                 " do for a server that asks for none), or remove OPENAI_BASE_URL."
             )
+        )
+
+
+def _check_databases(settings: Settings) -> None:
+    for name in ("database_url", "jobs_database_url"):
+        url = getattr(settings, name)
+        if url is not None and not _is_database(url):
+            raise SettingsError(  # the address is not repeated: it may hold a password
+                _(
+                    "{name} is no address of a database that Capista can use. Write sqlite:/// and"
+                    " the path of a file, or postgresql://user:password@host/name."
+                ).format(name=name.upper())
+            )
+
+
+def _is_database(url: str) -> bool:
+    try:
+        return make_url(url).drivername in ("sqlite", "postgresql", "postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        return False
+
+
+def _check_schedule(settings: Settings) -> None:
+    wanted = settings.sync_schedule
+    if wanted and not croniter.is_valid(wanted, second_at_beginning=True):
+        raise SettingsError(
+            _(
+                "SYNC_SCHEDULE can't be {wanted}. Write a cron line, for example 0 6 * * * for"
+                " every day at six (UTC)."
+            ).format(wanted=repr(wanted[:40]))
         )

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import requests
 import urllib3
+from urllib3.connectionpool import ConnectionPool
 
 from core.clients.hotmart.answers import (
     NothingThereError,
@@ -192,11 +193,11 @@ class _PoolKeeper(requests.adapters.HTTPAdapter):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
+        self._pools: dict[str, ConnectionPool] = {}
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> urllib3.HTTPConnectionPool:
+    ) -> ConnectionPool:
         host = "/".join((request.url or "").split("/", 3)[:3])
         if host not in self._pools:
             self._pools[host] = super().get_connection_with_tls_context(request, *args, **kwargs)

@@ -1,0 +1,294 @@
+"""Orders for covers: from the click to the picture, or to the sentence that says why not.
+
+An order is a row in ``cover_jobs``. ``jobs.py`` carries orders out; this module knows nothing of
+queues. What a painter answered is written to the order before anything else happens, so an order
+that is repeated after a crash never pays for the same picture twice.
+"""
+
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, update
+from sqlmodel import Session, col, select
+
+from core import pictures, prices
+from core.database import reading, transaction
+from core.errors import (
+    BudgetReachedError,
+    DashboardError,
+    InvalidInputError,
+    NotFoundError,
+    Problem,
+    ServiceError,
+)
+from core.images import Making, StoredPicture, add_image, spent_since, store_picture
+from core.language import _
+from core.models import ACTIVE_STATES, CoverJob, JobState, Method, Product
+from core.painting import Painter, PaintOrder
+from core.picture_store import FolderStore
+from core.products import get_product
+from core.prompts import check_prompt, cover_prompt
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def built_prompt(product: Product) -> str:
+    """Return the words that describe an offer's cover when the marketer gives none."""
+    return cover_prompt(
+        name=product.name,
+        producer=product.producer_name,
+        format=product.format,
+        language=product.language,
+    )
+
+
+def estimate(settings: Settings, prompt: str) -> prices.Estimate | None:
+    """Return what a cover with this prompt will cost about; None when that can't be known."""
+    return prices.estimate(
+        settings.image_model, settings.image_size, settings.image_quality, prompt
+    )
+
+
+def order_cover(
+    session: Session,
+    settings: Settings,
+    product_id: int,
+    *,
+    prompt: str | None,
+    created_by: str,
+    now: datetime,
+) -> CoverJob:
+    """Write down a marketer's order for a cover; the same order under way is returned instead.
+
+    ``prompt`` None or blank means the built one.
+
+    :raises NotFoundError: if the offer is gone
+    :raises InvalidInputError: if the prompt is too long
+    :raises BudgetReachedError: if the month's budget would be exceeded
+    """
+    product = get_product(session, product_id, lock=True)
+    words = check_prompt(prompt) if prompt and prompt.strip() else None
+    if settings.images_are_connected and words == built_prompt(product):
+        words = None
+    digest = _digest(words)
+    under_way = session.exec(
+        select(CoverJob).where(
+            CoverJob.product_id == product_id,
+            CoverJob.request_digest == digest,
+            col(CoverJob.state).in_(ACTIVE_STATES),
+        )
+    ).first()
+    if under_way:
+        return under_way
+    price = _price(settings, words or built_prompt(product))
+    _check_budget(session, settings, price, now)
+    earlier = session.exec(
+        select(func.count()).select_from(CoverJob).where(CoverJob.product_id == product_id)
+    ).one()
+    job = CoverJob(
+        id=_new_id(),
+        product_id=product_id,
+        prompt=words,
+        request_digest=digest,
+        variant=earlier,
+        estimated_usd=price,
+        created_by=created_by,
+        created_at=now,
+    )
+    session.add(job)
+    product.cover_job_id = job.id
+    session.flush()
+    return job
+
+
+def order_first_covers(
+    session: Session,
+    settings: Settings,
+    product_ids: Sequence[int],
+    *,
+    created_by: str,
+    now: datetime,
+    sync_run_id: int | None = None,
+) -> list[str]:
+    """Write down orders for offers without a picture, all at once; return their ids.
+
+    A first cover never displaces a picture that comes meanwhile.
+    """
+    if not product_ids:
+        return []
+    price = _price(settings, "x" * 800)
+    rows = [
+        {
+            "id": _new_id(),
+            "product_id": product_id,
+            "sync_run_id": sync_run_id,
+            "state": JobState.QUEUED,
+            "is_first": True,
+            "request_digest": _digest(None),
+            "variant": 0,
+            "estimated_usd": price,
+            "created_by": created_by,
+            "created_at": now,
+        }
+        for product_id in product_ids
+    ]
+    session.execute(insert(CoverJob), rows)
+    session.execute(
+        update(Product), [{"id": row["product_id"], "cover_job_id": row["id"]} for row in rows]
+    )
+    return [str(row["id"]) for row in rows]
+
+
+def paint_cover(
+    engine: Engine,
+    store: FolderStore,
+    painter: Painter,
+    settings: Settings,
+    job_id: str,
+    *,
+    now: datetime,
+) -> None:
+    """Have the cover of an order painted, checked and stored, unless that was done before.
+
+    :raises DashboardError: a sentence that says why there is no cover
+    """
+    with transaction(engine) as session:
+        job = get_job(session, job_id)
+        if job.painted or job.state not in ACTIVE_STATES:
+            return
+        product = get_product(session, job.product_id)
+        prompt = job.prompt or (built_prompt(product) if painter.is_paid else "")
+        if job.state == JobState.QUEUED:
+            _check_budget(session, settings, job.estimated_usd or Decimal(0), now)
+        job.state = JobState.RUNNING
+        job.started_at = now
+        order = PaintOrder(product.name, product.producer_name, prompt, job.variant)
+
+    painting = painter.paint(order)
+    try:
+        picture = pictures.accept_painting(painting.data)
+    except InvalidInputError as error:
+        raise ServiceError(
+            _("The image service sent something that is not a usable picture. Try again later."),
+            problem=Problem.WRONG_ANSWER,
+            permanent=True,
+        ) from error
+    painted = asdict(store_picture(store, picture)) | {
+        "prompt": prompt or None,
+        "is_paid": painter.is_paid,
+        "model": painting.model,
+        "quality": painting.quality,
+        "size": painting.size,
+        "cost_usd": None if painting.cost_usd is None else str(painting.cost_usd),
+    }
+    with transaction(engine) as session:
+        get_job(session, job_id).painted = json.dumps(painted)
+
+
+def attach_cover(session: Session, job_id: str, *, now: datetime) -> int | None:
+    """Show a painted cover on its offer; a second time changes nothing. Return the image's id."""
+    job = get_job(session, job_id)
+    if job.state not in ACTIVE_STATES or not job.painted:
+        return job.image_id
+    painted: dict[str, Any] = json.loads(job.painted)
+    cost = painted["cost_usd"]
+    image = add_image(
+        session,
+        job.product_id,
+        picture=StoredPicture(**{name: painted[name] for name in StoredPicture.__slots__}),
+        making=Making(
+            method=Method.AI_GENERATED if painted["is_paid"] else Method.TEMPLATE,
+            created_by=job.created_by or "",
+            prompt=painted["prompt"],
+            model=painted["model"],
+            quality=painted["quality"],
+            size=painted["size"],
+            cost_usd=None if cost is None else Decimal(cost),
+            job_id=job.id,
+        ),
+        now=now,
+        only_if_first=job.is_first,
+    )
+    job.state, job.image_id, job.finished_at = JobState.SUCCEEDED, image.id, now
+    return image.id
+
+
+def fail_cover(session: Session, job_id: str, error: Exception, *, now: datetime) -> None:
+    """Write down why an order came to nothing. Only our own errors' sentences are shown."""
+    job = session.get(CoverJob, job_id)
+    if job is None or job.state not in ACTIVE_STATES:
+        return
+    job.state, job.finished_at = JobState.FAILED, now
+    job.problem = error.problem if isinstance(error, ServiceError) else type(error).__name__
+    job.error = (
+        str(error)
+        if isinstance(error, DashboardError)
+        else _("Something unexpected went wrong while this cover was made. Try again.")
+    )
+
+
+def get_job(session: Session, job_id: str) -> CoverJob:
+    """Return one order.
+
+    :raises NotFoundError: if there is none with this id
+    """
+    job = session.get(CoverJob, job_id)
+    if job is None:
+        raise NotFoundError(_("There is no such job. The offer may have been removed."))
+    return job
+
+
+def unfinished_jobs(engine: Engine) -> list[CoverJob]:
+    """Return the orders that were written down and not finished, oldest first."""
+    with reading(engine) as session:
+        query = select(CoverJob).where(col(CoverJob.state).in_(ACTIVE_STATES))
+        return list(session.exec(query.order_by(col(CoverJob.created_at), col(CoverJob.id))))
+
+
+def count_jobs(session: Session, *, states: Sequence[JobState] = ACTIVE_STATES) -> int:
+    """Return how many orders are in one of these states."""
+    query = select(func.count()).select_from(CoverJob).where(col(CoverJob.state).in_(states))
+    return session.exec(query).one()
+
+
+def month_start(now: datetime) -> datetime:
+    """Return the moment at which the month of ``now`` began (UTC)."""
+    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _check_budget(session: Session, settings: Settings, price: Decimal, now: datetime) -> None:
+    budget = settings.monthly_budget_usd
+    if budget is None or not settings.images_are_connected:
+        return
+    in_flight = session.exec(
+        select(func.sum(CoverJob.estimated_usd)).where(CoverJob.state == JobState.RUNNING)
+    ).one() or Decimal(0)
+    spent = spent_since(session, month_start(now)) + in_flight
+    if spent + price > budget:
+        raise BudgetReachedError(
+            _(
+                "This month's budget for pictures is US$ {budget}, and US$ {spent} of it is spent"
+                " or under way. Raise MONTHLY_BUDGET_USD, or wait for the next month."
+            ).format(budget=budget, spent=round(spent, 2))
+        )
+
+
+def _price(settings: Settings, prompt: str) -> Decimal:
+    known = estimate(settings, prompt) if settings.images_are_connected else None
+    return known.high if known else Decimal(0)
+
+
+def _digest(prompt: str | None) -> str:
+    return hashlib.sha256((prompt or "").encode()).hexdigest()
+
+
+def _new_id() -> str:
+    return f"cover-{uuid.uuid4().hex}"

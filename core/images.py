@@ -1,0 +1,192 @@
+"""The pictures of an offer. This module alone changes which picture an offer has.
+
+History is append-only: replacing, regenerating and reverting add a row; nothing is ever taken
+away. The bytes are durable in the store before a row names them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Engine, func
+from sqlmodel import Session, col, select
+
+from core import pictures
+from core.database import transaction
+from core.errors import NotFoundError
+from core.language import _
+from core.models import Method, Product, ProductImage
+from core.picture_store import FolderStore, thumbnail_name
+from core.pictures import Picture
+from core.products import get_product
+
+PICTURES_PATH = "/app/static/pictures/"
+"""Where picture files are served. Streamlit's own image element takes addresses below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a picture came to be, for its history row."""
+
+    method: Method
+    created_by: str
+    prompt: str | None = None
+    model: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    cost_usd: Decimal | None = None
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """What a history row says of a file in the store."""
+
+    name: str
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    byte_size: int
+
+
+def store_picture(store: FolderStore, picture: Picture) -> StoredPicture:
+    """Keep a picture and its thumbnail durably; a row may name it afterwards."""
+    pictures.keep(store, picture)
+    return StoredPicture(
+        name=picture.name,
+        digest=picture.digest,
+        media_type=picture.media_type,
+        width=picture.width,
+        height=picture.height,
+        byte_size=picture.byte_size,
+    )
+
+
+def replace_image(
+    engine: Engine,
+    store: FolderStore,
+    product_id: int,
+    *,
+    data: bytes,
+    created_by: str,
+    now: datetime,
+) -> ProductImage:
+    """Make an uploaded file the offer's picture; the old one stays in the history.
+
+    :raises InvalidInputError: if the file isn't a picture we take; nothing is changed
+    :raises NotFoundError: if the offer is gone
+    """
+    stored = store_picture(store, pictures.accept_upload(data))
+    making = Making(Method.MANUAL_UPLOAD, created_by)
+    with transaction(engine) as session:
+        return add_image(session, product_id, picture=stored, making=making, now=now)
+
+
+def add_image(
+    session: Session,
+    product_id: int,
+    *,
+    picture: StoredPicture,
+    making: Making,
+    now: datetime,
+    only_if_first: bool = False,
+) -> ProductImage:
+    """Add a stored picture to the history and show it on the offer.
+
+    With ``only_if_first`` it goes into the history, but an offer that has a picture keeps it.
+
+    :raises NotFoundError: if the offer is gone
+    """
+    product = get_product(session, product_id, lock=True)
+    image = ProductImage(
+        product_id=product_id,
+        image_url=PICTURES_PATH + picture.name,
+        generation_method=making.method,
+        prompt=making.prompt,
+        created_at=now,
+        digest=picture.digest,
+        width=picture.width,
+        height=picture.height,
+        byte_size=picture.byte_size,
+        media_type=picture.media_type,
+        model=making.model,
+        quality=making.quality,
+        size=making.size,
+        cost_usd=making.cost_usd,
+        created_by=making.created_by,
+        job_id=making.job_id,
+    )
+    session.add(image)
+    session.flush()
+    if not (only_if_first and product.image_url):
+        _show(product, image)
+    return image
+
+
+def revert(
+    session: Session, product_id: int, image_id: int, *, created_by: str, now: datetime
+) -> ProductImage:
+    """Return to an earlier picture: a new row that points at it becomes the current one.
+
+    Reverting to the picture that is shown already changes nothing and returns its row.
+
+    :raises NotFoundError: if the offer has no such picture in its history
+    """
+    product = get_product(session, product_id, lock=True)
+    earlier = get_image(session, product_id, image_id)
+    if earlier.id == product.current_image_id:
+        return earlier
+    image = ProductImage(
+        **earlier.model_dump(
+            exclude={"id", "created_at", "created_by", "job_id", "cost_usd", "restored_from_id"}
+        )
+        | {"generation_method": Method.REVERTED},
+        created_at=now,
+        created_by=created_by,
+        restored_from_id=earlier.id,
+    )
+    session.add(image)
+    session.flush()
+    _show(product, image)
+    return image
+
+
+def history(session: Session, product_id: int) -> list[ProductImage]:
+    """Return every picture the offer has or had, newest first."""
+    rows = session.exec(
+        select(ProductImage)
+        .where(ProductImage.product_id == product_id)
+        .order_by(col(ProductImage.id).desc())
+    )
+    return list(rows)
+
+
+def get_image(session: Session, product_id: int, image_id: int) -> ProductImage:
+    """Return one row of an offer's history.
+
+    :raises NotFoundError: if the offer has no such picture
+    """
+    image = session.get(ProductImage, image_id)
+    if image is None or image.product_id != product_id:
+        raise NotFoundError(_("This offer has no such picture in its history. Reload the page."))
+    return image
+
+
+def thumbnail_url(image_url: str) -> str:
+    """Return the address of the small rendition of a picture."""
+    digest = image_url.removeprefix(PICTURES_PATH).partition(".")[0]
+    return PICTURES_PATH + thumbnail_name(digest)
+
+
+def spent_since(session: Session, moment: datetime) -> Decimal:
+    """Return what pictures made since then have cost, in US dollars."""
+    total = session.exec(
+        select(func.sum(ProductImage.cost_usd)).where(col(ProductImage.created_at) >= moment)
+    ).one()
+    return total or Decimal(0)
+
+
+def _show(product: Product, image: ProductImage) -> None:
+    product.image_url = image.image_url
+    product.current_image_id = image.id

@@ -1,0 +1,292 @@
+"""Durable jobs: what is carried out in the background, and survives a stop.
+
+Orders are rows of our own tables, written first; DBOS carries them out under the same ids. An
+order whose job was never handed over (a crash in between) is handed over at the next start.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from sqlalchemy import Engine
+
+from core import covers, sync
+from core.database import open_engine, reading, sqlite_module, transaction, use_wal
+from core.errors import DashboardError, StartError
+from core.language import _
+from core.models import CoverJob, SyncRun
+from core.painting import Painter
+from core.picture_store import FolderStore
+from core.products import without_picture
+from core.settings import Settings
+from core.sync import Catalogue, Trigger
+
+log = logging.getLogger(__name__)
+
+APPLICATION_VERSION = "1"
+"""Fixed, so that an upgrade goes on with the jobs that wait. Raise it only together with code
+that carries the older version's jobs over."""
+
+SYNC_QUEUE = "sync"
+PAID_QUEUE = "covers"
+BUILT_IN_QUEUE = "built_in_covers"
+_BUILT_IN_AT_ONCE = 3
+_POLL_S = 0.2
+_START_LIMIT_S = 60.0
+_MARKETER_FIRST, _SYNC_AFTER = 1, 10
+
+
+class Jobs:
+    """The background of one process. One at a time: DBOS is one per process."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: FolderStore,
+        painter: Painter,
+        catalogue: Catalogue,
+        settings: Settings,
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.painter = painter
+        self.catalogue = catalogue
+        self.settings = settings
+        self._launched = threading.Event()
+        self._failure: Exception | None = None
+
+    def launch(self) -> None:
+        """Start working; go on with what an earlier process left. Takes about a second."""
+        global _current
+        try:
+            _current = self
+            DBOS(config=_config(self.settings))
+            DBOS.launch()
+            self._register_queues()
+            self._schedule()
+            self._hand_over_leftovers()
+        except Exception as error:
+            log.exception("The job queue did not start")
+            self._failure = error
+        finally:
+            self._launched.set()
+
+    def close(self) -> None:
+        """Stop working; what is under way is taken up at the next start."""
+        global _current
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+        _current = None
+
+    def start_sync(self, trigger: Trigger) -> SyncRun:
+        """Start a sync, or return the one under way.
+
+        :raises StartError: if the job queue could not be started
+        """
+        self._wait_until_launched()
+        with transaction(self.engine) as session:
+            run, is_new = sync.start_run(session, trigger=trigger, now=_now())
+        if is_new:
+            _enqueue_sync(run)
+        return run
+
+    def order_cover(self, product_id: int, *, prompt: str | None, created_by: str) -> CoverJob:
+        """Order a cover for an offer; the same order under way is returned instead.
+
+        :raises DashboardError: as ``covers.order_cover``
+        """
+        self._wait_until_launched()
+        with transaction(self.engine) as session:
+            job = covers.order_cover(
+                session,
+                self.settings,
+                product_id,
+                prompt=prompt,
+                created_by=created_by,
+                now=_now(),
+            )
+        self._enqueue_covers([job.id], priority=_MARKETER_FIRST)
+        return job
+
+    def order_missing_covers(self, *, created_by: str) -> int:
+        """Order a cover for every live offer that has no picture; return how many."""
+        self._wait_until_launched()
+        with transaction(self.engine) as session:
+            job_ids = covers.order_first_covers(
+                session,
+                self.settings,
+                without_picture(session),
+                created_by=created_by,
+                now=_now(),
+            )
+        threading.Thread(
+            target=self._enqueue_covers, args=(job_ids, _SYNC_AFTER), daemon=True
+        ).start()  # thousands take a while; what a crash leaves out is handed over at the start
+        return len(job_ids)
+
+    def _enqueue_covers(self, job_ids: Iterable[str], priority: int) -> None:
+        queue = PAID_QUEUE if self.painter.is_paid else BUILT_IN_QUEUE
+        for job_id in job_ids:
+            with SetWorkflowID(job_id), SetEnqueueOptions(priority=priority):
+                DBOS.enqueue_workflow(queue, make_cover, job_id)
+
+    def _register_queues(self) -> None:
+        per_minute = self.settings.images_per_minute
+        DBOS.register_queue(SYNC_QUEUE, global_concurrency=1, polling_interval_sec=_POLL_S)
+        DBOS.register_queue(
+            PAID_QUEUE,
+            global_concurrency=self.settings.images_at_once,
+            limiter={"limit": per_minute, "period": 60.0} if per_minute else None,
+            polling_interval_sec=_POLL_S,
+        )
+        DBOS.register_queue(
+            BUILT_IN_QUEUE, worker_concurrency=_BUILT_IN_AT_ONCE, polling_interval_sec=_POLL_S
+        )
+
+    def _schedule(self) -> None:
+        wanted = self.settings.sync_schedule
+        if DBOS.get_schedule("sync"):
+            DBOS.delete_schedule("sync")
+        if wanted:
+            DBOS.create_schedule(schedule_name="sync", workflow_fn=scheduled_sync, schedule=wanted)
+
+    def _hand_over_leftovers(self) -> None:
+        with reading(self.engine) as session:
+            run = sync.running_run(session)
+        if run and _state(f"sync-{run.id}") is None:
+            _enqueue_sync(run)
+        elif run and _state(f"sync-{run.id}") in _ENDED:
+            with transaction(self.engine) as session:
+                sync.fail_run(session, run.id or 0, _interrupted(), now=_now())
+        for job in covers.unfinished_jobs(self.engine):
+            state = _state(job.id)
+            if state is None:
+                self._enqueue_covers([job.id], _SYNC_AFTER if job.is_first else _MARKETER_FIRST)
+            elif state in _ENDED:
+                with transaction(self.engine) as session:
+                    covers.fail_cover(session, job.id, _interrupted(), now=_now())
+
+    def _wait_until_launched(self) -> None:
+        if not self._launched.wait(_START_LIMIT_S) or self._failure:
+            raise StartError(
+                _(
+                    "The job queue did not start, so nothing can be made or synced now. Restart"
+                    " Capista; if that does not help, check JOBS_DATABASE_URL."
+                )
+            ) from self._failure
+
+
+_current: Jobs | None = None
+
+
+def _jobs() -> Jobs:
+    if _current is None:
+        raise RuntimeError("jobs run only between Jobs.launch() and Jobs.close()")
+    return _current
+
+
+@DBOS.workflow(name="sync")
+def sync_offers(run_id: int) -> None:
+    """Bring the offers in, then hand the new ones' covers over."""
+    _jobs()._enqueue_covers(sync_step(run_id), priority=_SYNC_AFTER)
+
+
+@DBOS.step(name="sync_step")
+def sync_step(run_id: int) -> list[str]:
+    """Read, decide, write; return the ids of the cover orders. Safe to repeat."""
+    jobs = _jobs()
+    return sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id)
+
+
+@DBOS.workflow(name="make_cover")
+def make_cover(job_id: str) -> None:
+    """Paint, then attach; whatever goes wrong ends in a sentence on the order."""
+    try:
+        paint_step(job_id)
+        attach_step(job_id)
+    except DashboardError as error:
+        fail_step(job_id, error)
+
+
+@DBOS.step(name="paint")
+def paint_step(job_id: str) -> None:
+    """Have the cover painted and stored. Repeated, it uses the answer that was stored."""
+    jobs = _jobs()
+    try:
+        covers.paint_cover(jobs.engine, jobs.store, jobs.painter, jobs.settings, job_id, now=_now())
+    except DashboardError as error:
+        log.warning("Cover %s failed: %s", job_id, error, exc_info=error.__cause__)
+        raise
+    except Exception as error:
+        log.exception("Cover %s failed", job_id)
+        raise DashboardError(
+            _("Something unexpected went wrong while this cover was made. Try again.")
+        ) from error
+
+
+@DBOS.step(name="attach")
+def attach_step(job_id: str) -> None:
+    """Show the cover on its offer. Repeated, it changes nothing."""
+    with transaction(_jobs().engine) as session:
+        covers.attach_cover(session, job_id, now=_now())
+
+
+@DBOS.step(name="fail")
+def fail_step(job_id: str, error: DashboardError) -> None:
+    """Write down why there is no cover. Repeated, it changes nothing."""
+    with transaction(_jobs().engine) as session:
+        covers.fail_cover(session, job_id, error, now=_now())
+
+
+@DBOS.workflow(name="scheduled_sync")
+def scheduled_sync(at: datetime, _context: Any) -> None:
+    """Start a sync because the clock says so."""
+    scheduled_step()
+
+
+@DBOS.step(name="scheduled_step")
+def scheduled_step() -> None:
+    """Ask for the sync as a button would."""
+    _jobs().start_sync(Trigger.SCHEDULE)
+
+
+def _config(settings: Settings) -> Any:
+    config: dict[str, Any] = {
+        "name": "capista",
+        "application_version": APPLICATION_VERSION,
+        "executor_id": "dashboard",
+        "log_level": "WARNING",
+        "enable_otlp": False,
+    }
+    url = settings.jobs_database
+    if url.startswith("sqlite"):
+        engine = open_engine(url)
+        use_wal(engine)
+        engine.dispose()
+        config["db_engine_kwargs"] = {"module": sqlite_module()}
+    elif url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return config | {"system_database_url": url}
+
+
+_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+def _state(job_id: str) -> str | None:
+    status = DBOS.get_workflow_status(job_id)
+    return status.status if status else None
+
+
+def _interrupted() -> DashboardError:
+    return DashboardError(_("This was interrupted before it was done. Try again."))
+
+
+def _enqueue_sync(run: SyncRun) -> None:
+    with SetWorkflowID(f"sync-{run.id}"):
+        DBOS.enqueue_workflow(SYNC_QUEUE, sync_offers, run.id or 0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

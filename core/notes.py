@@ -1,0 +1,153 @@
+"""Notes that a marketer writes about offers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func
+from sqlmodel import Session, col, select
+
+from core.errors import InvalidInputError, NotFoundError
+from core.language import _
+from core.models import Product, ProductNote
+from core.products import get_product, page_count
+from core.text import fold, like_pattern, storable
+
+LONGEST_NOTE = 20_000
+"""Characters."""
+PAGE_SIZE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NotePage:
+    """One page of notes with the offers they belong to. ``total`` counts all that match."""
+
+    items: list[tuple[ProductNote, Product]]
+    total: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are, at least 1."""
+        return page_count(self.total, PAGE_SIZE)
+
+
+def add_note(
+    session: Session, product_id: int, *, text: str, author: str, now: datetime
+) -> ProductNote:
+    """Write a note about an offer.
+
+    :raises NotFoundError: if the offer is gone
+    :raises InvalidInputError: if the note is empty or too long
+    """
+    get_product(session, product_id)
+    text = _checked(text)
+    note = ProductNote(
+        product_id=product_id,
+        note=text,
+        search_text=fold(text),
+        author=author,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(note)
+    session.flush()
+    return note
+
+
+def edit_note(session: Session, note_id: int, *, text: str, now: datetime) -> ProductNote:
+    """Change what a note says.
+
+    :raises NotFoundError: if the note is gone
+    :raises InvalidInputError: if the new text is empty or too long
+    """
+    note = get_note(session, note_id)
+    note.note = _checked(text)
+    note.search_text = fold(note.note)
+    note.updated_at = now
+    return note
+
+
+def pin_note(session: Session, note_id: int, *, pinned: bool) -> ProductNote:
+    """Keep a note at the top, or let it go.
+
+    :raises NotFoundError: if the note is gone
+    """
+    note = get_note(session, note_id)
+    note.pinned = pinned
+    return note
+
+
+def delete_note(session: Session, note_id: int, *, now: datetime) -> None:
+    """Take a note off the screen. ``restore_note`` brings it back.
+
+    :raises NotFoundError: if the note is gone
+    """
+    get_note(session, note_id).deleted_at = now
+
+
+def restore_note(session: Session, note_id: int) -> ProductNote:
+    """Bring a deleted note back.
+
+    :raises NotFoundError: if there never was such a note
+    """
+    note = session.get(ProductNote, note_id)
+    if note is None:
+        raise _gone()
+    note.deleted_at = None
+    return note
+
+
+def get_note(session: Session, note_id: int) -> ProductNote:
+    """Return a note that was not deleted.
+
+    :raises NotFoundError: if it was, or never was
+    """
+    note = session.get(ProductNote, note_id)
+    if note is None or note.deleted_at is not None:
+        raise _gone()
+    return note
+
+
+def list_notes(
+    session: Session, *, product_id: int | None = None, search: str = "", page: int = 1
+) -> NotePage:
+    """Return one page of notes, pinned ones first, then the newest."""
+    conditions: list[ColumnElement[bool]] = [col(ProductNote.deleted_at).is_(None)]
+    if product_id is not None:
+        conditions.append(col(ProductNote.product_id) == product_id)
+    for word in search.split():
+        pattern = like_pattern(word)
+        conditions.append(
+            col(ProductNote.search_text).like(pattern, escape="\\")
+            | col(Product.search_text).like(pattern, escape="\\")
+        )
+    joined = select(ProductNote, Product).join(Product).where(*conditions)
+    total = session.exec(
+        select(func.count()).select_from(ProductNote).join(Product).where(*conditions)
+    ).one()
+    items = session.exec(
+        joined.order_by(
+            col(ProductNote.pinned).desc(),
+            col(ProductNote.created_at).desc(),
+            col(ProductNote.id).desc(),
+        )
+        .offset((page - 1) * PAGE_SIZE)
+        .limit(PAGE_SIZE)
+    ).all()
+    return NotePage(list(items), total)
+
+
+def _checked(text: str) -> str:
+    text = storable(text).strip()
+    if not text:
+        raise InvalidInputError(_("The note is empty. Write something first."))
+    if len(text) > LONGEST_NOTE:
+        raise InvalidInputError(
+            _("The note has {count} characters; at most {most} fit. Shorten it.").format(
+                count=len(text), most=LONGEST_NOTE
+            )
+        )
+    return text
+
+
+def _gone() -> NotFoundError:
+    return NotFoundError(_("This note is no longer here. It may have been deleted meanwhile."))

@@ -1,0 +1,220 @@
+"""The offers: finding them, and what is shown of one at a glance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, nulls_last, update
+from sqlmodel import Session, col, select
+
+from core.errors import NotFoundError
+from core.language import _
+from core.models import ACTIVE_STATES, CoverJob, JobState, Origin, Product, ProductNote
+from core.text import like_pattern
+
+PAGE_SIZE = 24
+_LARGEST_ID = 2**31 - 1
+"""What the databases can hold; an address may carry any number."""
+ARCHIVED = "ARCHIVED"
+"""Beside Hotmart's own words, a status to filter by: what Hotmart no longer lists."""
+
+
+class Sort(StrEnum):
+    """The orders in which offers can be listed."""
+
+    NEWEST = "newest"
+    NAME = "name"
+    NAME_DOWN = "-name"
+    PRICE = "price"
+    PRICE_DOWN = "-price"
+
+
+class Cover(StrEnum):
+    """How the newest cover job of an offer fares."""
+
+    MAKING = "making"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which offers to list. Empty values mean no restriction; archived ones are left out."""
+
+    search: str = ""
+    status: str | None = None
+    origin: str | None = None
+    has_image: bool | None = None
+    cover: Cover | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSummary:
+    """What a card shows: the offer, its newest cover job and how many notes it has."""
+
+    product: Product
+    job: CoverJob | None
+    notes: int
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether a cover is waiting or under way."""
+        return self.job is not None and self.job.state in ACTIVE_STATES
+
+    @property
+    def failure(self) -> str | None:
+        """Why the newest cover failed, as a sentence."""
+        failed = self.job is not None and self.job.state == JobState.FAILED
+        return self.job.error if failed and self.job else None
+
+
+def page_count(total: int, page_size: int = PAGE_SIZE) -> int:
+    """Return how many pages ``total`` rows fill, at least 1."""
+    return max(1, -(-total // page_size))
+
+
+def count_products(session: Session, wanted: Filter) -> int:
+    """Return how many offers match."""
+    query = select(func.count()).select_from(Product).where(*_conditions(wanted))
+    return session.exec(query).one()
+
+
+def list_products(
+    session: Session,
+    wanted: Filter,
+    *,
+    sort: Sort = Sort.NEWEST,
+    page: int = 1,
+    page_size: int = PAGE_SIZE,
+) -> list[ProductSummary]:
+    """Return one page of the offers that match, in two statements however long it is."""
+    rows = session.exec(
+        select(Product, CoverJob)
+        .join(CoverJob, col(CoverJob.id) == Product.cover_job_id, isouter=True)
+        .where(*_conditions(wanted))
+        .order_by(*_order(sort))
+        .offset((page - 1) * page_size)
+        .limit(page_size)
+    ).all()
+    return _summaries(session, rows)
+
+
+def summarise(session: Session, product_ids: Sequence[int]) -> list[ProductSummary]:
+    """Return what cards show of these offers, in the order given; missing ones are left out."""
+    rows = session.exec(
+        select(Product, CoverJob)
+        .join(CoverJob, col(CoverJob.id) == Product.cover_job_id, isouter=True)
+        .where(col(Product.id).in_(product_ids))
+    ).all()
+    found = {summary.product.id: summary for summary in _summaries(session, rows)}
+    return [found[id_] for id_ in product_ids if id_ in found]
+
+
+def get_product(session: Session, product_id: int, *, lock: bool = False) -> Product:
+    """Return one offer; with ``lock`` nobody else changes it before this transaction ends.
+
+    :raises NotFoundError: if there is none with this id
+    """
+    product = None
+    if 0 < product_id <= _LARGEST_ID:
+        product = session.get(Product, product_id, with_for_update=lock or None)
+    if product is None:
+        raise NotFoundError(
+            _("This offer is no longer here. Reload the page to see the offers there are.")
+        )
+    return product
+
+
+def find_products(session: Session, search: str, *, limit: int = 50) -> list[Product]:
+    """Return the first offers, by name, whose name or producer holds ``search``."""
+    conditions = _conditions(Filter(search=search))
+    order = _order(Sort.NAME)
+    return list(session.exec(select(Product).where(*conditions).order_by(*order).limit(limit)))
+
+
+def statuses(session: Session) -> list[str]:
+    """Return the statuses that occur among the live offers, in alphabetical order."""
+    found = session.exec(
+        select(Product.status).where(col(Product.archived_at).is_(None)).distinct()
+    )
+    return sorted(status for status in found if status)
+
+
+def count_without_picture(session: Session) -> int:
+    """Return how many live offers have no picture and none under way."""
+    return session.exec(select(func.count()).select_from(Product).where(*_waiting())).one()
+
+
+def without_picture(session: Session, *, limit: int | None = None) -> list[int]:
+    """Return the ids of the live offers that have no picture and none under way."""
+    query = select(Product.id).where(*_waiting()).order_by(*_order(Sort.NEWEST)).limit(limit)
+    return [id_ for id_ in session.exec(query) if id_ is not None]
+
+
+def archive_samples(session: Session, *, now: datetime) -> int:
+    """Put the sample offers away (pictures and notes stay with them); return how many."""
+    result = session.exec(
+        update(Product).where(*_conditions(Filter(origin=Origin.SAMPLE))).values(archived_at=now)
+    )
+    return int(result.rowcount)
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    archived = col(Product.archived_at)
+    conditions: list[ColumnElement[bool]] = [
+        archived.is_not(None) if wanted.status == ARCHIVED else archived.is_(None)
+    ]
+    if wanted.status and wanted.status != ARCHIVED:
+        conditions.append(col(Product.status) == wanted.status)
+    if wanted.origin:
+        conditions.append(col(Product.origin) == wanted.origin)
+    if wanted.has_image is not None:
+        picture = col(Product.image_url)
+        conditions.append(picture.is_not(None) if wanted.has_image else picture.is_(None))
+    for word in wanted.search.split():
+        conditions.append(col(Product.search_text).like(like_pattern(word), escape="\\"))
+    if wanted.cover:
+        states = [JobState.FAILED] if wanted.cover == Cover.FAILED else list(ACTIVE_STATES)
+        jobs = select(CoverJob.id).where(col(CoverJob.state).in_(states))
+        conditions.append(col(Product.cover_job_id).in_(jobs))
+    return conditions
+
+
+def _waiting() -> list[ColumnElement[bool]]:
+    active = select(CoverJob.id).where(col(CoverJob.state).in_(ACTIVE_STATES))
+    job = col(Product.cover_job_id)
+    return [*_conditions(Filter(has_image=False)), job.is_(None) | job.not_in(active)]
+
+
+def _order(sort: Sort) -> list[Any]:
+    id_ = col(Product.id)
+    name, price = col(Product.search_text), col(Product.price)
+    match sort:
+        case Sort.NAME:
+            return [name, id_]
+        case Sort.NAME_DOWN:
+            return [name.desc(), id_.desc()]
+        case Sort.PRICE:
+            return [nulls_last(price), id_]
+        case Sort.PRICE_DOWN:
+            return [nulls_last(price.desc()), id_.desc()]
+    return [col(Product.first_seen_at).desc(), id_.desc()]
+
+
+def _summaries(
+    session: Session, rows: Sequence[tuple[Product, CoverJob | None]]
+) -> list[ProductSummary]:
+    note_counts = dict(
+        session.exec(
+            select(ProductNote.product_id, func.count())
+            .where(
+                col(ProductNote.product_id).in_([product.id for product, _job in rows]),
+                col(ProductNote.deleted_at).is_(None),
+            )
+            .group_by(col(ProductNote.product_id))
+        ).all()
+    )
+    return [
+        ProductSummary(product, job, note_counts.get(product.id or 0, 0)) for product, job in rows
+    ]

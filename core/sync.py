@@ -1,0 +1,347 @@
+"""Bringing offers in: ``plan_sync`` decides, ``apply_plan`` acts.
+
+A sync reads the whole list before it changes anything, because half a list would archive the
+rest. Nothing that a marketer made is ever deleted: an offer that Hotmart no longer lists is
+archived, and comes back by itself, with its pictures and notes, when it is listed again.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, delete, insert, update
+from sqlalchemy import select as select_columns
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from core import covers
+from core.clients.hotmart import RemoteOffer, RemoteProduct
+from core.database import reading, transaction
+from core.errors import DashboardError, NotFoundError
+from core.language import _
+from core.models import JobState, Origin, Product, ProductOffer, SyncRun
+from core.settings import Settings
+from core.text import fold, storable
+
+log = logging.getLogger(__name__)
+
+_REPORT_EVERY_S = 0.3
+
+
+class Trigger(StrEnum):
+    """Who asked for a sync."""
+
+    BUTTON = "button"
+    API = "api"
+    SCHEDULE = "schedule"
+    COMMAND = "command"
+
+
+class Catalogue(Protocol):
+    """Where offers come from."""
+
+    def read_catalogue(
+        self, *, now: datetime, report: Callable[[str, int, int | None], None]
+    ) -> list[RemoteProduct]:
+        """Return every offer, or raise; never a part of the list."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProduct:
+    """What the database says of an offer, as far as a sync may change it."""
+
+    id: int
+    values: dict[str, Any]
+    is_archived: bool
+    offers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to write to a known offer: the columns that differ, and its prices if they do."""
+
+    id: int
+    values: dict[str, Any]
+    offers: list[dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What one sync will do."""
+
+    new: list[tuple[dict[str, Any], list[dict[str, Any]]]]
+    changes: list[Change]
+    archive: list[int]
+    unchanged: int
+
+    @property
+    def seen(self) -> int:
+        """How many offers the source listed."""
+        return len(self.new) + len(self.changes) + self.unchanged
+
+
+def plan_sync(
+    remote: Iterable[RemoteProduct], known: Sequence[KnownProduct], *, is_sample: bool = False
+) -> SyncPlan:
+    """Decide what a sync has to change; changes nothing.
+
+    Offers are matched by Hotmart's id, else by ``ucode``. What the source leaves out never
+    erases what is known. Only offers of the same source are archived when it lists them no more.
+    """
+    by_id = {k.values["hotmart_id"]: k for k in known if k.values["hotmart_id"] is not None}
+    by_ucode = {k.values["ucode"]: k for k in known if k.values["ucode"] is not None}
+    own_origins = {Origin.SAMPLE} if is_sample else {Origin.CREATED, Origin.PROMOTED}
+    plan = SyncPlan([], [], [], 0)
+    unchanged = 0
+    listed: set[int] = set()
+    taken: set[str] = set()
+    for product in remote:
+        match = by_id.get(product.hotmart_id) or by_ucode.get(product.ucode)
+        values = _values(product, is_sample=is_sample)
+        offers = [_offer_values(o) for o in product.offers if o.code not in taken]
+        taken.update(offer["code"] for offer in offers)
+        if match is None:
+            plan.new.append((values, offers))
+            continue
+        if match.id in listed:
+            continue
+        listed.add(match.id)
+        change = _change(match, values, offers, keep_offers=product.origin == "promoted")
+        if change:
+            plan.changes.append(change)
+        else:
+            unchanged += 1
+    gone = [
+        k.id
+        for k in known
+        if k.values["origin"] in own_origins and not k.is_archived and k.id not in listed
+    ]
+    return SyncPlan(plan.new, plan.changes, gone, unchanged)
+
+
+def apply_plan(session: Session, plan: SyncPlan, *, now: datetime) -> list[int]:
+    """Write a plan to the database; return the ids of the new offers."""
+    new_ids: list[int] = []
+    if plan.new:
+        rows = [{**values, "first_seen_at": now, "last_seen_at": now} for values, _o in plan.new]
+        statement = insert(Product).returning(col(Product.id), sort_by_parameter_order=True)
+        new_ids = [id_ for id_ in session.scalars(statement, rows) if id_ is not None]
+    offers = [
+        {**offer, "product_id": id_}
+        for id_, (_v, its_offers) in zip(new_ids, plan.new, strict=True)
+        for offer in its_offers
+    ]
+    if plan.changes:
+        blank = {"archived_at": None, "last_seen_at": now}
+        for change in plan.changes:
+            session.execute(
+                update(Product).where(col(Product.id) == change.id).values(change.values | blank)
+            )
+            if change.offers is not None:
+                offers += [{**offer, "product_id": change.id} for offer in change.offers]
+        changed = [change.id for change in plan.changes if change.offers is not None]
+        session.execute(delete(ProductOffer).where(col(ProductOffer.product_id).in_(changed)))
+    if offers:
+        codes = [offer["code"] for offer in offers]
+        for start in range(0, len(codes), 500):
+            batch = codes[start : start + 500]
+            session.execute(delete(ProductOffer).where(col(ProductOffer.code).in_(batch)))
+        session.execute(insert(ProductOffer), offers)
+    if plan.archive:
+        session.execute(update(Product), [{"id": i, "archived_at": now} for i in plan.archive])
+    return new_ids
+
+
+def known_products(session: Session) -> list[KnownProduct]:
+    """Return what the database knows of every offer that a sync may meet."""
+    offers: dict[int, dict[str, dict[str, Any]]] = {}
+    offer_columns = [getattr(ProductOffer, name) for name in (*_OFFER_COLUMNS, "product_id")]
+    for row in session.execute(select_columns(*offer_columns)):
+        values = dict(zip(_OFFER_COLUMNS, row, strict=False))
+        offers.setdefault(row.product_id, {})[row.code] = values
+    columns = [getattr(Product, name) for name in (*_COLUMNS, "id", "archived_at")]
+    return [
+        KnownProduct(
+            id=row.id,
+            values=dict(zip(_COLUMNS, row, strict=False)),
+            is_archived=row.archived_at is not None,
+            offers=offers.get(row.id, {}),
+        )
+        for row in session.execute(select_columns(*columns))
+    ]
+
+
+def start_run(session: Session, *, trigger: Trigger, now: datetime) -> tuple[SyncRun, bool]:
+    """Return the run under way, or a new one; and whether it is new."""
+    running = running_run(session)
+    if running:
+        return running, False
+    run = SyncRun(trigger=trigger, started_at=now)
+    try:
+        with session.begin_nested():
+            session.add(run)
+            session.flush()
+    except IntegrityError:  # another process was quicker
+        running = running_run(session)
+        if running is None:
+            raise
+        return running, False
+    return run, True
+
+
+def running_run(session: Session) -> SyncRun | None:
+    """Return the sync under way."""
+    return session.exec(select(SyncRun).where(SyncRun.state == JobState.RUNNING)).first()
+
+
+def last_run(session: Session) -> SyncRun | None:
+    """Return the newest sync, under way or done."""
+    return session.exec(select(SyncRun).order_by(col(SyncRun.id).desc()).limit(1)).first()
+
+
+def get_run(session: Session, run_id: int) -> SyncRun:
+    """Return one sync.
+
+    :raises NotFoundError: if there was none with this id
+    """
+    run = session.get(SyncRun, run_id)
+    if run is None:
+        raise NotFoundError(_("There is no such sync."))
+    return run
+
+
+def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: int) -> list[str]:
+    """Carry a sync out and return the ids of the cover orders it wrote down.
+
+    How it ended is written to its run: the counts, or a sentence that says what went wrong.
+    A run that ended before is left as it is.
+    """
+    with reading(engine) as session:
+        if get_run(session, run_id).state != JobState.RUNNING:
+            return []
+    try:
+        remote = catalogue.read_catalogue(
+            now=datetime.now(UTC), report=_Progress(engine, run_id).report
+        )
+        is_sample = not settings.hotmart_is_connected
+        with transaction(engine) as session:
+            now = datetime.now(UTC)
+            plan = plan_sync(remote, known_products(session), is_sample=is_sample)
+            new_ids = apply_plan(session, plan, now=now)
+            job_ids = covers.order_first_covers(
+                session,
+                settings,
+                new_ids[: settings.covers_per_sync],
+                created_by="sync",
+                now=now,
+                sync_run_id=run_id,
+            )
+            _finish(session, run_id, plan, covers_queued=len(job_ids), now=now)
+        return job_ids
+    except Exception as error:
+        log.exception("Sync %s failed", run_id)
+        with transaction(engine) as session:
+            fail_run(session, run_id, error, now=datetime.now(UTC))
+        return []
+
+
+def fail_run(session: Session, run_id: int, error: Exception, *, now: datetime) -> None:
+    """Write down why a run came to nothing. Only our own errors' sentences are shown."""
+    run = get_run(session, run_id)
+    run.state, run.finished_at = JobState.FAILED, now
+    run.error = (
+        str(error)
+        if isinstance(error, DashboardError)
+        else _("Something unexpected went wrong during the sync. Try again.")
+    )
+
+
+class _Progress:
+    """Writes how far a run is, a few times a second at most."""
+
+    def __init__(self, engine: Engine, run_id: int) -> None:
+        self._engine = engine
+        self._run_id = run_id
+        self._step = ""
+        self._next_at = 0.0
+
+    def report(self, step: str, done: int, total: int | None) -> None:
+        if step == self._step and done != total and time.monotonic() < self._next_at:
+            return
+        self._step, self._next_at = step, time.monotonic() + _REPORT_EVERY_S
+        with transaction(self._engine) as session:
+            run = get_run(session, self._run_id)
+            run.step, run.step_done, run.step_total = step, done, total
+
+
+_COLUMNS = (
+    "hotmart_id", "ucode", "name", "producer_name", "origin", "status", "format", "price",
+    "currency", "search_text",
+)  # fmt: skip
+_OFFER_COLUMNS = ("code", "name", "price", "currency", "payment_mode", "is_main")
+
+
+def _values(product: RemoteProduct, *, is_sample: bool) -> dict[str, Any]:
+    name = storable(product.name)
+    producer = storable(product.producer_name) if product.producer_name else None
+    return {
+        "hotmart_id": product.hotmart_id,
+        "ucode": product.ucode,
+        "name": name,
+        "producer_name": producer,
+        "origin": Origin.SAMPLE if is_sample else product.origin,
+        "status": product.status,
+        "format": product.format,
+        "price": product.price,
+        "currency": product.currency,
+        "search_text": fold(f"{name} {producer or ''}".strip()),
+    }
+
+
+def _offer_values(offer: RemoteOffer) -> dict[str, Any]:
+    values = {name: getattr(offer, name) for name in _OFFER_COLUMNS}
+    return values | {"name": storable(offer.name or "")}
+
+
+def _change(
+    known: KnownProduct,
+    values: dict[str, Any],
+    offers: list[dict[str, Any]],
+    *,
+    keep_offers: bool,
+) -> Change | None:
+    if values["producer_name"] is None and known.values["producer_name"]:
+        values["search_text"] = fold(f"{values['name']} {known.values['producer_name']}")
+    if known.values["origin"] not in (Origin.CREATED, Origin.PROMOTED):
+        del values["origin"]  # typed in or imported by the marketer: it stays theirs
+    different = {
+        name: value
+        for name, value in values.items()
+        if value is not None and value != known.values[name]
+    }
+    wanted = {offer["code"]: offer for offer in offers}
+    if keep_offers:  # sales show some of a product's prices, not all there are
+        others = {c: o | {"is_main": False} for c, o in known.offers.items() if c not in wanted}
+        wanted = others | wanted if wanted else known.offers
+    new_offers = list(wanted.values()) if wanted != known.offers else None
+    if not different and new_offers is None and not known.is_archived:
+        return None
+    return Change(known.id, different, new_offers)
+
+
+def _finish(
+    session: Session, run_id: int, plan: SyncPlan, *, covers_queued: int, now: datetime
+) -> None:
+    run = get_run(session, run_id)
+    run.state, run.finished_at, run.error = JobState.SUCCEEDED, now, None
+    run.seen, run.created, run.updated = plan.seen, len(plan.new), len(plan.changes)
+    run.unchanged, run.archived, run.covers_queued = (
+        plan.unchanged,
+        len(plan.archive),
+        covers_queued,
+    )
