@@ -1,0 +1,46 @@
+"""Puts the process together: settings, App, routes, lifespan. Start it with ``make run``."""
+
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.api import picture_route
+from core.app import create_app
+from core.errors import DashboardError
+from core.settings import read_settings
+from pages.components import feedback, wiring
+
+
+@asynccontextmanager
+async def lifespan(_server: Any) -> AsyncIterator[None]:
+    """Open everything before the first page is served; jobs start beside it."""
+    try:
+        app = create_app(read_settings())
+    except DashboardError as error:
+        # Streamlit would print a traceback; whoever starts Capista needs just the sentence.
+        print(f"Capista can't start. {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+    for notice in app.notices:
+        print(notice, file=sys.stderr)
+    wiring.provide(app)
+    threading.Thread(target=app.jobs.launch, name="jobs-launch", daemon=True).start()
+    yield
+    app.jobs.close()
+    wiring.provide(None)
+
+
+app = st.App(
+    Path(__file__).parent / "pages" / "frame.py",
+    routes=[picture_route(wiring.current_app)],
+    lifespan=lifespan,
+    on_script_error=feedback.on_script_error,
+)
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,46 @@
+"""Telling the marketer what happened."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from core.errors import DashboardError
+from core.language import _
+from pages.components.formats import plain
+
+log = logging.getLogger(__name__)
+_SAID = "said"
+
+
+@contextmanager
+def show_errors() -> Iterator[None]:
+    """Show one of our errors as the sentence it carries, and go on."""
+    try:
+        yield
+    except DashboardError as error:
+        log.info("Shown to the marketer: %s", error, exc_info=error.__cause__)
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+def say(message: str) -> None:
+    """Have a short message appear; it survives the rerun that usually follows."""
+    st.session_state.setdefault(_SAID, []).append(message)
+
+
+def show_said() -> None:
+    """Let the waiting messages appear."""
+    for message in st.session_state.pop(_SAID, []):
+        st.toast(plain(message), icon=":material/check_circle:")
+
+
+def on_script_error(error: Exception) -> bool:
+    """Show a sentence instead of a traceback; the log has the traceback."""
+    log.error("A page failed", exc_info=error)
+    st.error(
+        _("Something unexpected went wrong on this page. Reload it; if it happens again, look in"
+          " the log of Capista."),
+        icon=":material/error:",
+    )  # fmt: skip
+    return True

@@ -1,0 +1,147 @@
+"""One offer's pictures: the current one, making a new one, and the whole history."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core import covers, images
+from core.app import App
+from core.database import reading, transaction
+from core.language import _
+from core.models import ACTIVE_STATES, CoverJob, JobState, Product, ProductImage
+from pages.components import generate_form, upload_form
+from pages.components.feedback import say, show_errors
+from pages.components.formats import dollars, method, moment, person, plain
+
+_WATCH_S = 1.5
+
+
+def draw(app: App, product: Product) -> None:
+    """Draw the panel of one offer."""
+    with reading(app.engine) as session:
+        history = images.history(session, product.id or 0)
+        job = session.get(CoverJob, product.cover_job_id) if product.cover_job_id else None
+    current = next((image for image in history if image.id == product.current_image_id), None)
+
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _draw_current(app, product, current)
+        _draw_job(app, product, job)
+    with right:
+        with st.container(border=True):
+            ordered = generate_form.draw(app, product)
+        with st.container(border=True):
+            replaced = upload_form.draw(app, product)
+    if ordered or replaced:
+        st.rerun()
+    _draw_history(app, product, history)
+
+
+def _draw_current(app: App, product: Product, current: ProductImage | None) -> None:
+    if current is None:
+        st.info(_("This offer has no picture yet. Generate a cover or upload a picture."))
+        return
+    st.image(
+        current.image_url,
+        alt=_("Current picture of {name}").format(name=product.name),
+        width="stretch",
+    )
+    name = current.image_url.removeprefix(images.PICTURES_PATH)
+    st.download_button(
+        _("Download original"),
+        data=lambda: app.store.read(name),
+        file_name=f"capista-{product.id}-{current.id}.{name.rpartition('.')[2]}",
+        mime=current.media_type,
+        icon=":material/download:",
+        key=f"download-{product.id}",
+        on_click="ignore",
+    )
+
+
+def _draw_job(app: App, product: Product, job: CoverJob | None) -> None:
+    if job is None or job.state not in (*ACTIVE_STATES, JobState.FAILED):
+        return
+    if job.state == JobState.FAILED:
+        st.warning(
+            plain(_("The newest cover was not made. {why}").format(why=job.error)),
+            icon=":material/error:",
+        )
+        if st.button(_("Try again"), key=f"panel-retry-{product.id}"):
+            with show_errors():
+                app.jobs.order_cover(product.id or 0, prompt=job.prompt, created_by="local")
+                st.rerun()
+        return
+
+    @st.fragment(run_every=_WATCH_S)
+    def watch() -> None:
+        with reading(app.engine) as session:
+            state = covers.get_job(session, job.id).state
+        if state not in ACTIVE_STATES:
+            st.rerun()
+        st.html(f'<span class="cap-making" role="status">{_("The cover is being made")}</span>')
+
+    watch()
+
+
+def _draw_history(app: App, product: Product, history: list[ProductImage]) -> None:
+    if not history:
+        return
+    st.subheader(_("History"))
+    labels = {
+        image.id: f"{number}. {method(image.generation_method)}, {moment(image.created_at)}"
+        for number, image in zip(range(len(history), 0, -1), history, strict=True)
+    }
+    if len(history) > 1:
+        _draw_comparison(product, history, labels)
+    grid = st.grid("auto", min_column_width=200, key=f"history-grid-{product.id}")
+    for image in history:
+        with grid, st.container(border=True, key=f"history-{image.id}", gap="xsmall"):
+            _draw_image(app, product, image, labels[image.id])
+
+
+def _draw_image(app: App, product: Product, image: ProductImage, label: str) -> None:
+    st.image(images.thumbnail_url(image.image_url), alt=label, width="stretch")
+    st.text(label)
+    facts = [
+        f"{image.width} × {image.height}",
+        *[fact for fact in (image.model, image.quality) if fact],
+        *([dollars(image.cost_usd)] if image.cost_usd is not None else []),
+        person(image.created_by),
+    ]
+    st.caption(plain(" · ".join(facts)))
+    if image.prompt:
+        with st.popover(_("Prompt"), key=f"prompt-of-{image.id}"):
+            st.text(image.prompt)
+    if image.id == product.current_image_id:
+        st.badge(_("Current"), color="green")
+    elif st.button(_("Revert"), key=f"revert-{image.id}"):
+        with show_errors():
+            with transaction(app.engine) as session:
+                images.revert(
+                    session,
+                    product.id or 0,
+                    image.id or 0,
+                    created_by="local",
+                    now=datetime.now(UTC),
+                )
+            say(_("The earlier picture is back. The one before it stays in the history."))
+            st.rerun()
+
+
+def _draw_comparison(
+    product: Product, history: list[ProductImage], labels: dict[int | None, str]
+) -> None:
+    chosen = st.multiselect(
+        _("Compare two pictures"),
+        [image.id for image in history],
+        format_func=labels.__getitem__,
+        max_selections=2,
+        key=f"compare-{product.id}",
+        placeholder=_("Choose two"),
+    )
+    if len(chosen) == 2:
+        by_id = {image.id: image for image in history}
+        for column, image_id in zip(st.columns(2), chosen, strict=True):
+            with column:
+                st.image(by_id[image_id].image_url, alt=labels[image_id], width="stretch")
+                st.text(labels[image_id])

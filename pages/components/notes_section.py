@@ -1,0 +1,115 @@
+"""Notes: writing, changing, pinning, deleting and bringing back."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core import notes
+from core.app import App
+from core.database import reading, transaction
+from core.language import _
+from core.models import Product, ProductNote
+from pages.components.feedback import say, show_errors
+from pages.components.formats import moment, person, plain, without_pictures
+
+_EDITED = "edited_note"
+_DELETED = "deleted_note"
+
+
+def draw(app: App, product: Product) -> None:
+    """Draw the notes of one offer, with the field for a new one."""
+    draw_new(app, product.id or 0)
+    draw_undo(app)
+    with reading(app.engine) as session:
+        found = notes.list_notes(session, product_id=product.id)
+    if not found.items:
+        st.caption(_("No notes yet. Write down what works for this offer."))
+    for note, _product in found.items:
+        draw_note(app, note)
+
+
+def draw_new(app: App, product_id: int) -> None:
+    """Draw the field for a new note."""
+    counter = f"notes-written-{product_id}"
+    turn = st.session_state.setdefault(counter, 0)
+    text = st.text_area(
+        _("New note"),
+        key=f"new-note-{product_id}-{turn}",
+        height=100,
+        max_chars=notes.LONGEST_NOTE,
+        placeholder=_("Markdown is welcome."),
+    )
+    if st.button(_("Add note"), key=f"add-note-{product_id}", icon=":material/add:"):
+        with show_errors():
+            with transaction(app.engine) as session:
+                notes.add_note(session, product_id, text=text, author="local", now=_now())
+            st.session_state[counter] = turn + 1  # a fresh, empty field
+            say(_("The note was added."))
+            st.rerun()
+
+
+def draw_undo(app: App) -> None:
+    """Offer to bring back the note that was deleted last."""
+    note_id = st.session_state.get(_DELETED)
+    if note_id is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", border=True):
+        st.text(_("The note was deleted."))
+        if st.button(_("Undo"), key="undo-delete", icon=":material/undo:"):
+            with show_errors():
+                with transaction(app.engine) as session:
+                    notes.restore_note(session, note_id)
+                del st.session_state[_DELETED]
+                st.rerun()
+
+
+def draw_note(app: App, note: ProductNote) -> None:
+    """Draw one note with its buttons."""
+    with st.container(border=True, key=f"note-{note.id}", gap="xsmall"):
+        if st.session_state.get(_EDITED) == note.id:
+            _draw_editor(app, note)
+            return
+        st.markdown(without_pictures(note.note))
+        changed = _(" · changed {when}").format(when=moment(note.updated_at))
+        st.caption(
+            plain(
+                f"{person(note.author)} · {moment(note.created_at)}"
+                + (changed if note.updated_at != note.created_at else "")
+            )
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            if st.button(_("Edit"), key=f"edit-{note.id}", type="tertiary"):
+                st.session_state[_EDITED] = note.id
+                st.rerun()
+            label = _("Unpin") if note.pinned else _("Pin")
+            if st.button(label, key=f"pin-{note.id}", type="tertiary", icon=":material/push_pin:"):
+                with show_errors():
+                    with transaction(app.engine) as session:
+                        notes.pin_note(session, note.id or 0, pinned=not note.pinned)
+                    st.rerun()
+            if st.button(_("Delete"), key=f"delete-{note.id}", type="tertiary"):
+                with show_errors():
+                    with transaction(app.engine) as session:
+                        notes.delete_note(session, note.id or 0, now=_now())
+                    st.session_state[_DELETED] = note.id
+                    st.rerun()
+
+
+def _draw_editor(app: App, note: ProductNote) -> None:
+    text = st.text_area(
+        _("Note"), note.note, key=f"text-{note.id}", height=160, max_chars=notes.LONGEST_NOTE
+    )
+    with st.container(horizontal=True, gap="xsmall"):
+        if st.button(_("Save note"), key=f"save-{note.id}", type="primary"):
+            with show_errors():
+                with transaction(app.engine) as session:
+                    notes.edit_note(session, note.id or 0, text=text, now=_now())
+                del st.session_state[_EDITED]
+                st.rerun()
+        if st.button(_("Cancel"), key=f"cancel-{note.id}"):
+            del st.session_state[_EDITED]
+            st.rerun()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

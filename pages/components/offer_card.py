@@ -1,0 +1,84 @@
+"""One offer in the grid."""
+
+from html import escape
+
+import streamlit as st
+
+from core import images
+from core.app import App
+from core.language import _, plural
+from core.products import ProductSummary
+from pages.components.dialogs import open_dialog
+from pages.components.feedback import say, show_errors
+from pages.components.formats import money, status
+
+
+def draw(app: App, summary: ProductSummary) -> None:
+    """Draw a card: the picture, what is known of the offer, and what can be done with it.
+
+    Everything from outside is escaped: the text is one HTML element, because native ones can't
+    cut a name after two lines, and each element of the 24 cards costs time.
+    """
+    product = summary.product
+    with st.container(border=True, key=f"card-{product.id}", gap="xsmall"):
+        if product.image_url:
+            st.image(
+                images.thumbnail_url(product.image_url),
+                alt=_("Picture of {name}").format(name=product.name),
+                width="stretch",
+            )
+        else:
+            st.html(f'<div class="cap-empty">{escape(_no_picture(summary))}</div>')
+        st.html(_facts(summary))
+        if summary.failure and st.button(
+            _("Try again"), key=f"retry-{product.id}", icon=":material/refresh:"
+        ):
+            with show_errors():
+                app.jobs.order_cover(
+                    product.id or 0, prompt=_prompt_of(summary), created_by="local"
+                )
+                say(_("The cover is being made again."))
+                st.rerun()
+        with st.container(horizontal=True, gap="xsmall"):
+            for kind, label in (
+                ("regenerate", _("Regenerate")),
+                ("replace", _("Replace image")),
+                ("manage", _("Manage")),
+            ):
+                if st.button(label, key=f"{kind}-{product.id}", type="tertiary"):
+                    open_dialog(kind, product.id or 0)
+
+
+def _facts(summary: ProductSummary) -> str:
+    product = summary.product
+    name = escape(product.name)
+    parts = [
+        f'<div class="cap-name" title="{name}">{name}</div>',
+        f'<div class="cap-line">{escape(product.producer_name or "")}</div>',
+        '<div class="cap-facts">',
+        f'<span class="cap-price">{escape(money(product.price, product.currency))}</span>',
+    ]
+    if not product.is_live:
+        parts.append(f'<span class="cap-badge">{escape(status("ARCHIVED"))}</span>')
+    elif product.status:
+        parts.append(f'<span class="cap-badge">{escape(status(product.status))}</span>')
+    if summary.notes:
+        notes = plural("{count} note", "{count} notes", summary.notes).format(count=summary.notes)
+        parts.append(f"<span>{escape(notes)}</span>")
+    parts.append("</div>")
+    if summary.is_being_made:
+        parts.append(f'<div class="cap-making" role="status">{escape(_("Making the cover"))}</div>')
+    elif summary.failure:
+        why = escape(summary.failure)
+        parts.append(f'<div class="cap-failed" role="alert" title="{why}">{why}</div>')
+    return "".join(parts)
+
+
+def _no_picture(summary: ProductSummary) -> str:
+    if summary.is_being_made:
+        return _("The cover is on its way")
+    return _("No picture yet")
+
+
+def _prompt_of(summary: ProductSummary) -> str | None:
+    return summary.job.prompt if summary.job else None

@@ -1,0 +1,116 @@
+"""The sidebar: the sync button, its progress, what the last run did, what is connected."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core import covers, images, sync
+from core.app import App
+from core.database import reading
+from core.language import _, plural
+from core.models import JobState, SyncRun
+from core.sync import Trigger
+from pages.components.feedback import say, show_errors
+from pages.components.formats import ago, dollars, plain
+
+_WATCH_S = 1.0
+
+
+def draw(app: App) -> None:
+    """Draw the panel into the sidebar."""
+    if st.button(
+        _("Sync with Hotmart"), key="sync", type="primary", width="stretch", icon=":material/sync:"
+    ):
+        with show_errors():
+            app.jobs.start_sync(Trigger.BUTTON)
+    with reading(app.engine) as session:
+        run = sync.running_run(session)
+        covers_under_way = covers.count_jobs(session)
+    watched = bool(run or covers_under_way)
+    st.fragment(_draw_progress, run_every=_WATCH_S if watched else None)(
+        app, run.id if run else None
+    )
+    _draw_connections(app)
+
+
+def _draw_progress(app: App, watched_run: int | None) -> None:
+    with reading(app.engine) as session:
+        run = sync.last_run(session)
+        waiting = covers.count_jobs(session)
+    if watched_run and run and run.state != JobState.RUNNING:
+        say(_("The sync is done.") if run.state == JobState.SUCCEEDED else _("The sync failed."))
+        st.rerun()
+    if run is None:
+        st.caption(_("No sync yet. It brings your offers in; nothing changes on Hotmart."))
+    elif run.state == JobState.RUNNING:
+        _draw_running(run)
+    else:
+        _draw_last(run)
+    if waiting:
+        st.caption(
+            plain(
+                plural(
+                    "{count} cover is being made.", "{count} covers are being made.", waiting
+                ).format(count=waiting)
+            )
+        )
+
+
+def _draw_running(run: SyncRun) -> None:
+    step = {
+        "products": _("Reading products"),
+        "offers": _("Reading prices"),
+        "sales": _("Reading sales"),
+    }.get(run.step or "", _("Connecting"))
+    if run.step_total:
+        text = _("{step}: {done} of {total}").format(
+            step=step, done=run.step_done, total=run.step_total
+        )
+        st.progress(min(1.0, run.step_done / run.step_total), plain(text))
+    else:
+        text = _("{step}: {done}").format(step=step, done=run.step_done) if run.step_done else step
+        st.progress(0.0, plain(text))
+
+
+def _draw_last(run: SyncRun) -> None:
+    when = ago(run.finished_at or run.started_at)
+    if run.state == JobState.FAILED:
+        st.error(plain(_("The sync {when} failed. {why}").format(when=when, why=run.error)))
+        return
+    st.caption(
+        plain(
+            _(
+                "Last sync {when}: {seen} offers seen, {created} new, {updated} changed,"
+                " {unchanged} unchanged, {archived} no longer listed."
+            ).format(
+                when=when,
+                seen=run.seen,
+                created=run.created,
+                updated=run.updated,
+                unchanged=run.unchanged,
+                archived=run.archived,
+            )
+        )
+    )
+
+
+def _draw_connections(app: App) -> None:
+    settings = app.settings
+    now = datetime.now(UTC)
+    with reading(app.engine) as session:
+        spent = images.spent_since(session, covers.month_start(now))
+    offers = _("Hotmart") if settings.hotmart_is_connected else _("sample catalogue")
+    painter = settings.image_model if settings.images_are_connected else _("built in, free")
+    lines = [
+        _("Offers: {source}").format(source=offers),
+        _("Covers: {painter}").format(painter=painter),
+    ]
+    if settings.monthly_budget_usd is not None:
+        lines.append(
+            _("Spent this month: {spent} of {budget}").format(
+                spent=dollars(spent), budget=dollars(settings.monthly_budget_usd)
+            )
+        )
+    elif settings.images_are_connected or spent:
+        lines.append(_("Spent this month: {spent}").format(spent=dollars(spent)))
+    st.caption(plain("\n".join(lines)))

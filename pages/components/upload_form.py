@@ -1,0 +1,41 @@
+"""The field that takes a picture of the marketer's own."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core import images
+from core.app import App
+from core.language import _
+from core.models import Product
+from core.pictures import MAX_BYTES
+from pages.components.feedback import say, show_errors
+
+
+def draw(app: App, product: Product) -> bool:
+    """Draw the field; return whether a picture was taken just now."""
+    counter = f"uploads-{product.id}"
+    turn = st.session_state.setdefault(counter, 0)
+    file = st.file_uploader(
+        _("Picture file"),
+        type=["jpg", "jpeg", "png", "webp", "gif", "avif"],
+        max_upload_size=MAX_BYTES // 1024**2,
+        key=f"upload-{product.id}-{turn}",
+        help=_("JPEG, PNG, WebP, GIF or AVIF. The present picture stays in the history."),
+    )
+    if file is None:
+        return False
+    with show_errors():
+        images.replace_image(
+            app.engine,
+            app.store,
+            product.id or 0,
+            data=file.getvalue(),
+            created_by="local",
+            now=datetime.now(UTC),
+        )
+        # The field would hand the same file over again at the next rerun: a fresh one takes over.
+        st.session_state[counter] = turn + 1
+        say(_("The picture was replaced. The earlier one is in the history."))
+        return True
+    return False

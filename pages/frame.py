@@ -1,0 +1,33 @@
+"""What surrounds every page: navigation, the sidebar, dialogs and messages."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.language import _
+from pages.components import dialogs, feedback, sync_panel, url_state, wiring
+
+BRAND = Path(__file__).parents[1] / "data" / "brand"
+
+app = wiring.current_app()
+st.set_page_config(page_title="Capista", page_icon=str(BRAND / "icon.png"), layout="wide")
+st.logo(str(BRAND / "logo.svg"), size="large")
+st.html(Path(__file__).parent / "components" / "style.css")
+
+page = st.navigation(
+    [
+        st.Page("offers.py", title=_("Offers"), icon=":material/grid_view:", default=True),
+        st.Page("image_manager.py", title=_("Image Manager"), icon=":material/image:"),
+        st.Page("notes.py", title=_("Notes"), icon=":material/edit_note:"),
+    ]
+)
+st.session_state[url_state.ARRIVED] = st.session_state.get("shown_page") != page.url_path
+st.session_state["shown_page"] = page.url_path
+if st.session_state[url_state.ARRIVED]:
+    dialogs.close()  # a dialog belongs to the page that opened it
+
+with st.sidebar:
+    sync_panel.draw(app)
+page.run()
+dialogs.draw_open_dialog(app)
+feedback.show_said()

@@ -1,0 +1,66 @@
+"""The Notes page: the notes of all offers."""
+
+import streamlit as st
+
+from core import notes, products
+from core.app import App
+from core.database import reading
+from core.language import _, plural
+from pages.components import notes_section, url_state, wiring
+from pages.components.formats import plain
+
+
+def draw_new(app: App) -> None:
+    """Draw the choice of an offer and the field for a note about it."""
+    with st.expander(_("Write a note"), icon=":material/edit:"):
+        search = st.text_input(
+            _("Find the offer"), key="note-offer-search", placeholder=_("Name or producer")
+        )
+        with reading(app.engine) as session:
+            found = {p.id: p.name for p in products.find_products(session, search)}
+        product_id = st.selectbox(
+            _("Offer"),
+            list(found),
+            index=0 if search and found else None,
+            format_func=found.__getitem__,
+            placeholder=_("Choose an offer"),
+            key=f"note-offer-{search}",
+        )
+        if product_id is not None:
+            notes_section.draw_new(app, product_id)
+
+
+app = wiring.current_app()
+st.title(_("Notes"))
+search = url_state.search_box(
+    _("Search"),
+    key="note_search",
+    placeholder=_("Words of the note, or the offer"),
+    on_change=lambda: url_state.first_page("note_page"),
+)
+draw_new(app)
+notes_section.draw_undo(app)
+with reading(app.engine) as session:
+    total = notes.list_notes(session, search=search).total
+st.caption(plain(plural("{count} note", "{count} notes", total).format(count=total)))
+area = st.container()
+page = url_state.page_number(products.page_count(total, notes.PAGE_SIZE), key="note_page")
+with area:
+    with reading(app.engine) as session:
+        found = notes.list_notes(session, search=search, page=page)
+    if not found.items:
+        st.info(
+            _("No note matches. Search for other words.")
+            if search
+            else _("No notes yet. Write the first one here, or in an offer's *Manage* dialog.")
+        )
+    for note, product in found.items:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(product.name)
+            st.page_link(
+                "image_manager.py",
+                label=_("Pictures"),
+                icon=":material/image:",
+                query_params={"product": str(product.id)},
+            )
+        notes_section.draw_note(app, note)
