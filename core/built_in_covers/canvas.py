@@ -33,15 +33,18 @@ class Pen:
         self._draw.ellipse(box, fill=0 if cut else 255)
 
     def ring(self, x: float, y: float, radius: float, width: float) -> None:
+        """Draw a circle's line, ``width`` of it inside the radius."""
         box = _enlarged((x - radius, y - radius, x + radius, y + radius))
         self._draw.ellipse(box, outline=255, width=round(width * OVERSAMPLING))
 
     def polygon(self, points: Iterable[Point], *, cut: bool = False) -> None:
+        """Fill a polygon, or with ``cut`` take it out of what was drawn before."""
         self._draw.polygon(_enlarged(part for point in points for part in point), 0 if cut else 255)
 
     def rectangle(
         self, left: float, top: float, right: float, bottom: float, *, radius: float = 0
     ) -> None:
+        """Fill a rectangle, with round corners if asked."""
         box = _enlarged((left, top, right - 0.5, bottom - 0.5))
         self._draw.rounded_rectangle(box, radius * OVERSAMPLING, fill=255)
 

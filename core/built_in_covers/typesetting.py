@@ -36,6 +36,7 @@ class Face:
     capitals: bool = False
 
     def at(self, size: int) -> ImageFont.FreeTypeFont:
+        """Open the font at a size in pixels."""
         # Opening a font costs 30 µs. Sharing one between threads would not be safe.
         return ImageFont.truetype(_FONTS / self.file, size)
 
@@ -68,6 +69,7 @@ class Paragraph:
 
     @property
     def height(self) -> float:
+        """From the top of the first line's ink to the bottom of the last one's."""
         between = (len(self.lines) - 1) * self.face.leading
         rise, fall = _rise(self.lines[0], self.face), _fall(self.lines[-1], self.face)
         return (rise + between + fall) * self.size
@@ -226,6 +228,7 @@ def _size_of(face: Face, size: int) -> int:
     return max(1, round(size * 0.68)) if face is SIGNS else size
 
 
+@lru_cache(maxsize=1024)
 def _width(line: str, face: Face, size: int) -> float:
     return sum(part.at(_size_of(part, size)).getlength(text) for part, text in _runs(line, face))
 
@@ -240,10 +243,11 @@ def _fall(line: str, face: Face) -> float:
     return max(bottom for _, bottom in _reaches(line, face)) / _UNIT
 
 
-def _reaches(line: str, face: Face) -> list[tuple[float, float]]:
+@lru_cache(maxsize=1024)
+def _reaches(line: str, face: Face) -> tuple[tuple[float, float], ...]:
     parts = ((part.at(_size_of(part, _UNIT)), text) for part, text in _runs(line, face))
     boxes = (font.getbbox(text, anchor="ls") for font, text in parts)
-    return [(top, bottom) for _, top, _, bottom in boxes]
+    return tuple((top, bottom) for _, top, _, bottom in boxes)
 
 
 def _fitted(
