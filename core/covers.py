@@ -87,6 +87,7 @@ def order_cover(
         )
     ).first()
     if under_way:
+        under_way.is_first = False  # asked for by name now: it may displace a picture
         return under_way
     price = _price(settings, words or built_prompt(product))
     _check_budget(session, settings, price, now)

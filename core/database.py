@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from core.errors import StartError
 from core.language import _
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 15_000
+_LARGEST_ID = 2**31 - 1
+_Row = TypeVar("_Row", bound=SQLModel)
 
 
 def sqlite_module() -> ModuleType:
@@ -89,9 +92,19 @@ def use_wal(engine: Engine) -> None:
 
     Apart from ``open_engine``, because a database that is refused must not be touched.
     """
-    if engine.dialect.name == "sqlite" and wal_is_safe(sqlite_module().sqlite_version_info):
-        with closing(engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
+    module = sqlite_module()
+    if engine.dialect.name != "sqlite" or not wal_is_safe(module.sqlite_version_info):
+        return
+    patience = Retrying(  # SQLite's own does not cover this
+        retry=retry_if_exception_type(module.OperationalError),
+        wait=wait_fixed(0.05),
+        stop=stop_after_delay(_BUSY_TIMEOUT_MS / 1000),
+    )
+    with closing(engine.raw_connection()) as connection:
+        try:
+            patience(connection.cursor().execute, "PRAGMA journal_mode = WAL")
+        except RetryError:
+            log.warning("Somebody holds the database, so it stays without WAL until the next start")
 
 
 @contextmanager
@@ -112,6 +125,16 @@ def reading(engine: Engine) -> Iterator[Session]:
         engine.execution_options(capista_writes=False), expire_on_commit=False, autoflush=False
     ) as session:
         yield session
+
+
+def fetch(session: Session, table: type[_Row], id_: int, *, lock: bool = False) -> _Row | None:
+    """Return the row with this id, if there is one; an id may be any number.
+
+    With ``lock`` nobody else changes the row before this transaction ends.
+    """
+    if not 0 < id_ <= _LARGEST_ID:
+        return None
+    return session.get(table, id_, with_for_update=lock or None)
 
 
 def migrate(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from core import pictures
-from core.database import transaction
+from core.database import fetch, transaction
 from core.errors import NotFoundError
 from core.language import _
 from core.models import Method, Product, ProductImage
@@ -167,7 +167,7 @@ def get_image(session: Session, product_id: int, image_id: int) -> ProductImage:
 
     :raises NotFoundError: if the offer has no such picture
     """
-    image = session.get(ProductImage, image_id)
+    image = fetch(session, ProductImage, image_id)
     if image is None or image.product_id != product_id:
         raise NotFoundError(_("This offer has no such picture in its history. Reload the page."))
     return image

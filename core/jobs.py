@@ -6,7 +6,8 @@ order whose job was never handed over (a crash in between) is handed over at the
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,9 +34,11 @@ that carries the older version's jobs over."""
 SYNC_QUEUE = "sync"
 PAID_QUEUE = "covers"
 BUILT_IN_QUEUE = "built_in_covers"
-_BUILT_IN_AT_ONCE = 3
+_BUILT_IN_AT_ONCE = 4
 _POLL_S = 0.2
 _START_LIMIT_S = 60.0
+_STOP_WAIT_S = 3
+"""A cover under way may be done by then; a paid one that isn't is taken up at the next start."""
 _MARKETER_FIRST, _SYNC_AFTER = 1, 10
 
 
@@ -77,7 +80,7 @@ class Jobs:
     def close(self) -> None:
         """Stop working; what is under way is taken up at the next start."""
         global _current
-        DBOS.destroy(workflow_completion_timeout_sec=0)
+        DBOS.destroy(workflow_completion_timeout_sec=_STOP_WAIT_S)
         _current = None
 
     def start_sync(self, trigger: Trigger) -> SyncRun:
@@ -85,12 +88,21 @@ class Jobs:
 
         :raises StartError: if the job queue could not be started
         """
+        run, is_new = self._begin_sync(trigger)
+        if is_new:
+            try:
+                _enqueue_sync(run.id or 0)
+            except Exception as error:
+                # Left as it is, the run would look busy for ever and keep others from starting.
+                with transaction(self.engine) as session:
+                    sync.fail_run(session, run.id or 0, _not_queued(), now=_now())
+                raise _not_queued() from error
+        return run
+
+    def _begin_sync(self, trigger: Trigger) -> tuple[SyncRun, bool]:
         self._wait_until_launched()
         with transaction(self.engine) as session:
-            run, is_new = sync.start_run(session, trigger=trigger, now=_now())
-        if is_new:
-            _enqueue_sync(run)
-        return run
+            return sync.start_run(session, trigger=trigger, now=_now())
 
     def order_cover(self, product_id: int, *, prompt: str | None, created_by: str) -> CoverJob:
         """Order a cover for an offer; the same order under way is returned instead.
@@ -107,7 +119,12 @@ class Jobs:
                 created_by=created_by,
                 now=_now(),
             )
-        self._enqueue_covers([job.id], priority=_MARKETER_FIRST)
+        try:
+            self._enqueue_covers([job.id], priority=_MARKETER_FIRST)
+        except Exception as error:
+            with transaction(self.engine) as session:
+                covers.fail_cover(session, job.id, _not_queued(), now=_now())
+            raise _not_queued() from error
         return job
 
     def order_missing_covers(self, *, created_by: str) -> int:
@@ -156,7 +173,7 @@ class Jobs:
         with reading(self.engine) as session:
             run = sync.running_run(session)
         if run and _state(f"sync-{run.id}") is None:
-            _enqueue_sync(run)
+            _enqueue_sync(run.id or 0)
         elif run and _state(f"sync-{run.id}") in _ENDED:
             with transaction(self.engine) as session:
                 sync.fail_run(session, run.id or 0, _interrupted(), now=_now())
@@ -214,22 +231,15 @@ def make_cover(job_id: str) -> None:
 def paint_step(job_id: str) -> None:
     """Have the cover painted and stored. Repeated, it uses the answer that was stored."""
     jobs = _jobs()
-    try:
+    with _sentences(job_id):
         covers.paint_cover(jobs.engine, jobs.store, jobs.painter, jobs.settings, job_id, now=_now())
-    except DashboardError as error:
-        log.warning("Cover %s failed: %s", job_id, error, exc_info=error.__cause__)
-        raise
-    except Exception as error:
-        log.exception("Cover %s failed", job_id)
-        raise DashboardError(
-            _("Something unexpected went wrong while this cover was made. Try again.")
-        ) from error
 
 
 @DBOS.step(name="attach")
 def attach_step(job_id: str) -> None:
     """Show the cover on its offer. Repeated, it changes nothing."""
-    with transaction(_jobs().engine) as session:
+    jobs = _jobs()
+    with _sentences(job_id), transaction(jobs.engine) as session:
         covers.attach_cover(session, job_id, now=_now())
 
 
@@ -243,13 +253,31 @@ def fail_step(job_id: str, error: DashboardError) -> None:
 @DBOS.workflow(name="scheduled_sync")
 def scheduled_sync(at: datetime, _context: Any) -> None:
     """Start a sync because the clock says so."""
-    scheduled_step()
+    run_id = scheduled_step()
+    if run_id is not None:
+        _enqueue_sync(run_id)  # not inside the step: DBOS lets no step enqueue
 
 
 @DBOS.step(name="scheduled_step")
-def scheduled_step() -> None:
-    """Ask for the sync as a button would."""
-    _jobs().start_sync(Trigger.SCHEDULE)
+def scheduled_step() -> int | None:
+    """Write the sync down, as a button would; return nothing if one is under way."""
+    run, is_new = _jobs()._begin_sync(Trigger.SCHEDULE)
+    return run.id if is_new else None
+
+
+@contextmanager
+def _sentences(job_id: str) -> Iterator[None]:
+    """Let only errors out that say something to the marketer. The log has the rest."""
+    try:
+        yield
+    except DashboardError as error:
+        log.warning("Cover %s failed: %s", job_id, error, exc_info=error.__cause__)
+        raise
+    except Exception as error:
+        log.exception("Cover %s failed", job_id)
+        raise DashboardError(
+            _("Something unexpected went wrong while this cover was made. Try again.")
+        ) from error
 
 
 def _config(settings: Settings) -> Any:
@@ -279,13 +307,19 @@ def _state(job_id: str) -> str | None:
     return status.status if status else None
 
 
+def _not_queued() -> StartError:
+    return StartError(
+        _("The job queue did not take the order. Check the disk and JOBS_DATABASE_URL; try again.")
+    )
+
+
 def _interrupted() -> DashboardError:
     return DashboardError(_("This was interrupted before it was done. Try again."))
 
 
-def _enqueue_sync(run: SyncRun) -> None:
-    with SetWorkflowID(f"sync-{run.id}"):
-        DBOS.enqueue_workflow(SYNC_QUEUE, sync_offers, run.id or 0)
+def _enqueue_sync(run_id: int) -> None:
+    with SetWorkflowID(f"sync-{run_id}"):
+        DBOS.enqueue_workflow(SYNC_QUEUE, sync_offers, run_id)
 
 
 def _now() -> datetime:

@@ -99,7 +99,7 @@ ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
 _is_active = text("state IN ('queued', 'running')")
 _is_running = text("state = 'running'")
 _is_live = text("archived_at IS NULL")
-_is_bare = text("archived_at IS NULL AND image_url IS NULL")
+_is_archived = text("archived_at IS NOT NULL")
 
 
 def _time() -> Any:
@@ -135,9 +135,13 @@ class Product(SQLModel, table=True):
               postgresql_where=_is_live),
         Index("ix_products_live_status", "status", sqlite_where=_is_live,
               postgresql_where=_is_live),
-        Index("ix_products_live_bare", "first_seen_at", "id", sqlite_where=_is_bare,
-              postgresql_where=_is_bare),
-        Index("ix_products_archived", "archived_at"),
+        Index("ix_products_live_picture", "current_image_id", "first_seen_at", "id",
+              sqlite_where=_is_live, postgresql_where=_is_live),
+        Index("ix_products_live_origin", "origin", "first_seen_at", "id", sqlite_where=_is_live,
+              postgresql_where=_is_live),
+        # Of the archived ones only: over all, SQLite would take it for every list of live ones.
+        Index("ix_products_archived", "first_seen_at", "id", sqlite_where=_is_archived,
+              postgresql_where=_is_archived),
     )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)

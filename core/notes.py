@@ -6,11 +6,12 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
+from core.database import fetch
 from core.errors import InvalidInputError, NotFoundError
 from core.language import _
 from core.models import Product, ProductNote
 from core.products import get_product, page_count
-from core.text import fold, like_pattern, storable
+from core.text import fold, like_patterns, storable
 
 LONGEST_NOTE = 20_000
 """Characters."""
@@ -89,7 +90,7 @@ def restore_note(session: Session, note_id: int) -> ProductNote:
 
     :raises NotFoundError: if there never was such a note
     """
-    note = session.get(ProductNote, note_id)
+    note = fetch(session, ProductNote, note_id)
     if note is None:
         raise _gone()
     note.deleted_at = None
@@ -101,7 +102,7 @@ def get_note(session: Session, note_id: int) -> ProductNote:
 
     :raises NotFoundError: if it was, or never was
     """
-    note = session.get(ProductNote, note_id)
+    note = fetch(session, ProductNote, note_id)
     if note is None or note.deleted_at is not None:
         raise _gone()
     return note
@@ -114,8 +115,7 @@ def list_notes(
     conditions: list[ColumnElement[bool]] = [col(ProductNote.deleted_at).is_(None)]
     if product_id is not None:
         conditions.append(col(ProductNote.product_id) == product_id)
-    for word in search.split():
-        pattern = like_pattern(word)
+    for pattern in like_patterns(search):
         conditions.append(
             col(ProductNote.search_text).like(pattern, escape="\\")
             | col(Product.search_text).like(pattern, escape="\\")

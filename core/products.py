@@ -9,14 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, nulls_last, update
 from sqlmodel import Session, col, select
 
+from core.database import fetch
 from core.errors import NotFoundError
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Origin, Product, ProductNote
-from core.text import like_pattern
+from core.text import like_patterns
 
 PAGE_SIZE = 24
-_LARGEST_ID = 2**31 - 1
-"""What the databases can hold; an address may carry any number."""
 ARCHIVED = "ARCHIVED"
 """Beside Hotmart's own words, a status to filter by: what Hotmart no longer lists."""
 
@@ -89,13 +88,19 @@ def list_products(
     page_size: int = PAGE_SIZE,
 ) -> list[ProductSummary]:
     """Return one page of the offers that match, in two statements however long it is."""
-    rows = session.exec(
-        select(Product, CoverJob)
-        .join(CoverJob, col(CoverJob.id) == Product.cover_job_id, isouter=True)
+    # The ids first: the rows that are skipped are then read from the index alone.
+    ids = (
+        select(Product.id)
         .where(*_conditions(wanted))
         .order_by(*_order(sort))
         .offset((page - 1) * page_size)
         .limit(page_size)
+    )
+    rows = session.exec(
+        select(Product, CoverJob)
+        .join(CoverJob, col(CoverJob.id) == Product.cover_job_id, isouter=True)
+        .where(col(Product.id).in_(ids.scalar_subquery()))
+        .order_by(*_order(sort))
     ).all()
     return _summaries(session, rows)
 
@@ -116,9 +121,7 @@ def get_product(session: Session, product_id: int, *, lock: bool = False) -> Pro
 
     :raises NotFoundError: if there is none with this id
     """
-    product = None
-    if 0 < product_id <= _LARGEST_ID:
-        product = session.get(Product, product_id, with_for_update=lock or None)
+    product = fetch(session, Product, product_id, lock=lock)
     if product is None:
         raise NotFoundError(
             _("This offer is no longer here. Reload the page to see the offers there are.")
@@ -170,10 +173,10 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.origin:
         conditions.append(col(Product.origin) == wanted.origin)
     if wanted.has_image is not None:
-        picture = col(Product.image_url)
+        picture = col(Product.current_image_id)
         conditions.append(picture.is_not(None) if wanted.has_image else picture.is_(None))
-    for word in wanted.search.split():
-        conditions.append(col(Product.search_text).like(like_pattern(word), escape="\\"))
+    for pattern in like_patterns(wanted.search):
+        conditions.append(col(Product.search_text).like(pattern, escape="\\"))
     if wanted.cover:
         states = [JobState.FAILED] if wanted.cover == Cover.FAILED else list(ACTIVE_STATES)
         jobs = select(CoverJob.id).where(col(CoverJob.state).in_(states))
@@ -182,9 +185,9 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 def _waiting() -> list[ColumnElement[bool]]:
-    active = select(CoverJob.id).where(col(CoverJob.state).in_(ACTIVE_STATES))
-    job = col(Product.cover_job_id)
-    return [*_conditions(Filter(has_image=False)), job.is_(None) | job.not_in(active)]
+    # Any order, not just the newest: an older one may still wait when a newer one has failed.
+    under_way = select(CoverJob.product_id).where(col(CoverJob.state).in_(ACTIVE_STATES))
+    return [*_conditions(Filter(has_image=False)), col(Product.id).not_in(under_way)]
 
 
 def _order(sort: Sort) -> list[Any]:

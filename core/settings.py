@@ -6,6 +6,7 @@ A wrong value stops the start with a sentence that names it; nothing else reads 
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from croniter import croniter
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -111,6 +112,7 @@ def read_settings(**given: Any) -> Settings:
         ) from None
     _check_pairs(settings)
     _check_databases(settings)
+    _check_hosts(settings)
     _check_schedule(settings)
     return settings
 
@@ -149,6 +151,21 @@ def _is_database(url: str) -> bool:
         return make_url(url).drivername in ("sqlite", "postgresql", "postgresql+psycopg")
     except (ArgumentError, ValueError):
         return False
+
+
+def _check_hosts(settings: Settings) -> None:
+    for name in ("hotmart_api_url", "hotmart_auth_url"):
+        try:
+            parts = urlsplit(getattr(settings, name))
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise SettingsError(
+                _("{name} must be a web address that starts with https://.").format(
+                    name=name.upper()
+                )
+            )
 
 
 def _check_schedule(settings: Settings) -> None:

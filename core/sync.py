@@ -8,10 +8,10 @@ archived, and comes back by itself, with its pictures and notes, when it is list
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Engine, delete, insert, update
 from sqlalchemy import select as select_columns
@@ -30,6 +30,7 @@ from core.text import fold, storable
 log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 0.3
+_Remote = TypeVar("_Remote", RemoteProduct, RemoteOffer)
 
 
 class Trigger(StrEnum):
@@ -99,19 +100,27 @@ def plan_sync(
     plan = SyncPlan([], [], [], 0)
     unchanged = 0
     listed: set[int] = set()
-    taken: set[str] = set()
-    for product in remote:
+    products = _each_once(remote)
+    claimed = {offer.code for product in products for offer in product.offers}
+    for product in products:
         match = by_id.get(product.hotmart_id) or by_ucode.get(product.ucode)
         values = _values(product, is_sample=is_sample)
-        offers = [_offer_values(o) for o in product.offers if o.code not in taken]
-        taken.update(offer["code"] for offer in offers)
+        if by_ucode.get(product.ucode, match) is not match:
+            values["ucode"] = None  # another offer has it still
+        offers = [_offer_values(offer) for offer in product.offers]
         if match is None:
             plan.new.append((values, offers))
             continue
         if match.id in listed:
             continue
         listed.add(match.id)
-        change = _change(match, values, offers, keep_offers=product.origin == "promoted")
+        if is_sample and match.values["origin"] != Origin.SAMPLE:
+            unchanged += 1  # a real offer that happens to have the sample's number
+            continue
+        kept = None
+        if product.origin == "promoted":  # sales show some of its prices, not all there are
+            kept = {code: o for code, o in match.offers.items() if code not in claimed}
+        change = _change(match, values, offers, kept=kept)
         if change:
             plan.changes.append(change)
         else:
@@ -145,16 +154,19 @@ def apply_plan(session: Session, plan: SyncPlan, *, now: datetime) -> list[int]:
             if change.offers is not None:
                 offers += [{**offer, "product_id": change.id} for offer in change.offers]
         changed = [change.id for change in plan.changes if change.offers is not None]
-        session.execute(delete(ProductOffer).where(col(ProductOffer.product_id).in_(changed)))
+        _delete_prices(session, ProductOffer.product_id, changed)
     if offers:
-        codes = [offer["code"] for offer in offers]
-        for start in range(0, len(codes), 500):
-            batch = codes[start : start + 500]
-            session.execute(delete(ProductOffer).where(col(ProductOffer.code).in_(batch)))
+        _delete_prices(session, ProductOffer.code, [offer["code"] for offer in offers])
         session.execute(insert(ProductOffer), offers)
     if plan.archive:
         session.execute(update(Product), [{"id": i, "archived_at": now} for i in plan.archive])
     return new_ids
+
+
+def _delete_prices(session: Session, column: Any, values: Sequence[Any]) -> None:
+    for start in range(0, len(values), 500):  # databases limit the values of one statement
+        batch = values[start : start + 500]
+        session.execute(delete(ProductOffer).where(col(column).in_(batch)))
 
 
 def known_products(session: Session) -> list[KnownProduct]:
@@ -286,26 +298,48 @@ _COLUMNS = (
 _OFFER_COLUMNS = ("code", "name", "price", "currency", "payment_mode", "is_main")
 
 
+def _each_once(remote: Iterable[RemoteProduct]) -> list[RemoteProduct]:
+    """Return each product and each price once, for whoever claims it first, in storable text."""
+    products: list[RemoteProduct] = []
+    seen: set[int | str] = set()
+    codes: set[str] = set()
+    for product in map(_storable, remote):
+        names = {name for name in (product.hotmart_id, product.ucode) if name is not None}
+        if names & seen:
+            continue
+        seen |= names
+        offers = []
+        for offer in map(_storable, product.offers):
+            if offer.code not in codes:
+                codes.add(offer.code)
+                offers.append(offer)
+        products.append(replace(product, offers=tuple(offers)))
+    return products
+
+
+def _storable(thing: _Remote) -> _Remote:
+    values = {field.name: getattr(thing, field.name) for field in fields(thing)}
+    texts: dict[str, Any] = {n: storable(v) for n, v in values.items() if isinstance(v, str)}
+    return replace(thing, **texts)
+
+
 def _values(product: RemoteProduct, *, is_sample: bool) -> dict[str, Any]:
-    name = storable(product.name)
-    producer = storable(product.producer_name) if product.producer_name else None
     return {
         "hotmart_id": product.hotmart_id,
         "ucode": product.ucode,
-        "name": name,
-        "producer_name": producer,
+        "name": product.name,
+        "producer_name": product.producer_name,
         "origin": Origin.SAMPLE if is_sample else product.origin,
         "status": product.status,
         "format": product.format,
         "price": product.price,
         "currency": product.currency,
-        "search_text": fold(f"{name} {producer or ''}".strip()),
+        "search_text": fold(f"{product.name} {product.producer_name or ''}".strip()),
     }
 
 
 def _offer_values(offer: RemoteOffer) -> dict[str, Any]:
-    values = {name: getattr(offer, name) for name in _OFFER_COLUMNS}
-    return values | {"name": storable(offer.name or "")}
+    return {name: getattr(offer, name) for name in _OFFER_COLUMNS}
 
 
 def _change(
@@ -313,11 +347,11 @@ def _change(
     values: dict[str, Any],
     offers: list[dict[str, Any]],
     *,
-    keep_offers: bool,
+    kept: dict[str, dict[str, Any]] | None,
 ) -> Change | None:
     if values["producer_name"] is None and known.values["producer_name"]:
         values["search_text"] = fold(f"{values['name']} {known.values['producer_name']}")
-    if known.values["origin"] not in (Origin.CREATED, Origin.PROMOTED):
+    if known.values["origin"] in (Origin.IMPORTED, Origin.MANUAL):
         del values["origin"]  # typed in or imported by the marketer: it stays theirs
     different = {
         name: value
@@ -325,8 +359,8 @@ def _change(
         if value is not None and value != known.values[name]
     }
     wanted = {offer["code"]: offer for offer in offers}
-    if keep_offers:  # sales show some of a product's prices, not all there are
-        others = {c: o | {"is_main": False} for c, o in known.offers.items() if c not in wanted}
+    if kept is not None:
+        others = {code: offer | {"is_main": False} for code, offer in kept.items()}
         wanted = others | wanted if wanted else known.offers
     new_offers = list(wanted.values()) if wanted != known.offers else None
     if not different and new_offers is None and not known.is_archived:

@@ -2,6 +2,9 @@
 
 import unicodedata
 
+LONGEST_SEARCH = 200
+"""Characters; what follows is not searched for. SQLite refuses patterns without end."""
+
 
 def storable(text: str) -> str:
     """Return ``text`` as given, but for what no database can hold: NUL and lone surrogates."""
@@ -14,7 +17,11 @@ def fold(text: str) -> str:
     return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
 
 
-def like_pattern(search: str) -> str:
-    r"""Return the ``LIKE`` pattern (escape ``\``) that finds ``search`` inside a folded text."""
-    escaped = fold(search).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+def like_patterns(search: str) -> list[str]:
+    r"""Return a ``LIKE`` pattern (escape ``\``) for each word of ``search``, for a folded text."""
+    return [_like_pattern(word) for word in storable(search[:LONGEST_SEARCH]).split()]
+
+
+def _like_pattern(word: str) -> str:
+    escaped = fold(word).replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{escaped}%"

@@ -195,7 +195,7 @@ class HotmartSimulator:
             product: dict[str, Any] = {
                 "id": 5_000_000 + number,
                 "name": f"{TOPICS[number % len(TOPICS)]} {number}",
-                "ucode": str(uuid.UUID(int=(number << 64) | 0x8000_0000_0000_4000, version=4)),
+                "ucode": str(uuid.UUID(int=(number << 80) | 0x8000_0000_0000_4000, version=4)),
                 "status": "ACTIVE",
                 "created_at": 1_738_286_515_000 + number * 60_000,
                 "format": "ONLINE_COURSE",

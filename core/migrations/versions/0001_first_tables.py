@@ -38,15 +38,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("ucode"),
     )
     with op.batch_alter_table("products") as batch_op:
-        batch_op.create_index("ix_products_archived", ["archived_at"], unique=False)
-        batch_op.create_index("ix_products_cover_job_id", ["cover_job_id"], unique=False)
         batch_op.create_index(
-            "ix_products_live_bare",
+            "ix_products_archived",
             ["first_seen_at", "id"],
             unique=False,
-            sqlite_where=sa.text("archived_at IS NULL AND image_url IS NULL"),
-            postgresql_where=sa.text("archived_at IS NULL AND image_url IS NULL"),
+            sqlite_where=sa.text("archived_at IS NOT NULL"),
+            postgresql_where=sa.text("archived_at IS NOT NULL"),
         )
+        batch_op.create_index("ix_products_cover_job_id", ["cover_job_id"], unique=False)
         batch_op.create_index(
             "ix_products_live_name",
             ["search_text", "id"],
@@ -57,6 +56,20 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_products_live_newest",
             ["first_seen_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_products_live_origin",
+            ["origin", "first_seen_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("archived_at IS NULL"),
+            postgresql_where=sa.text("archived_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_products_live_picture",
+            ["current_image_id", "first_seen_at", "id"],
             unique=False,
             sqlite_where=sa.text("archived_at IS NULL"),
             postgresql_where=sa.text("archived_at IS NULL"),

@@ -1,0 +1,573 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from dbos import DBOS
+from sqlmodel import select
+
+from core import covers, images, sync
+from core.clients.openai_images import OpenAIImagesPainter
+from core.database import reading, transaction
+from core.errors import NotFoundError, StartError
+from core.images import PICTURES_PATH
+from core.models import CoverJob, JobState, Product, ProductImage, SyncRun
+from core.sync import Trigger
+from tests.builders import NOW, make_job, make_picture, make_product
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+def all_of(app, table):
+    with reading(app.engine) as session:
+        return session.exec(select(table)).all()
+
+
+def add_products(app, count=1):
+    """Save products and return their ids."""
+    with transaction(app.engine) as session:
+        session.add_all(products := [make_product() for _ in range(count)])
+    return [product.id for product in products]
+
+
+def wait_until_idle(app, timeout=30.0):
+    """Wait until every sync and every cover has ended."""
+
+    def is_idle():
+        with reading(app.engine) as session:
+            return not sync.running_run(session) and not covers.count_jobs(session)
+
+    wait_for(is_idle, timeout)
+
+
+def job_of(app, job_id):
+    with reading(app.engine) as session:
+        return covers.get_job(session, job_id)
+
+
+def ended(app, job_id):
+    """Wait for an order's end and return it."""
+    wait_for(lambda: job_of(app, job_id).finished_at)
+    return job_of(app, job_id)
+
+
+class TestTheLoop:
+    def test_brings_offers_in_and_paints_each_a_cover(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.add_product(name="Sourdough", price=97)
+        hotmart.add_product(name="Piano", price=49)
+        hotmart.add_sale(product_name="Violão")
+        app = running_app(**to_hotmart, **to_openai)
+
+        started = app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        (run,) = all_of(app, SyncRun)
+        assert (run.id, run.state, run.trigger) == (started.id, "succeeded", "button")
+        assert (run.seen, run.created, run.covers_queued) == (3, 3, 3)
+        rows = {image.product_id: image for image in all_of(app, ProductImage)}
+        products = all_of(app, Product)
+        assert len(rows) == len(products) == openai.bill == 3
+        for product in products:
+            image = rows[product.id]
+            assert (product.image_url, product.current_image_id) == (image.image_url, image.id)
+            assert image.generation_method == "ai_generated"
+            assert image.cost_usd > 0
+            assert f'"{product.name}"' in image.prompt
+            name = image.image_url.removeprefix(PICTURES_PATH)
+            assert app.store.exists(name)
+            assert app.store.exists(images.thumbnail_url(image.image_url)[len(PICTURES_PATH) :])
+
+    def test_again_with_nothing_changed_paints_nothing(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=2)
+        app = running_app(**to_hotmart, **to_openai)
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        assert openai.asked == 2
+        assert [run.unchanged for run in all_of(app, SyncRun)] == [0, 2]
+
+    def test_paints_again_with_the_marketer_s_words(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+        first = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        ended(app, first.id)
+
+        second = app.jobs.order_cover(product_id, prompt="a red guitar", created_by="Ana")
+        ended(app, second.id)
+
+        with reading(app.engine) as session:
+            newest, oldest = images.history(session, product_id)
+            product = session.get(Product, product_id)
+        assert (newest.prompt, newest.created_by) == ("a red guitar", "Ana")
+        assert oldest.job_id == first.id
+        assert product.current_image_id == newest.id
+        assert openai.requests[-1].body["prompt"] == "a red guitar"
+
+    def test_sets_built_in_covers_without_an_image_service(self, running_app, to_hotmart, hotmart):
+        hotmart.seed_catalogue(products=2)
+        app = running_app(**to_hotmart)
+
+        app.jobs.start_sync(Trigger.COMMAND)
+        wait_until_idle(app)
+
+        rows = all_of(app, ProductImage)
+        assert [row.generation_method for row in rows] == ["template"] * 2
+        assert {(row.width, row.height) for row in rows} == {(1200, 1200)}
+        assert all(row.cost_usd is None for row in rows)
+
+    def test_works_with_no_settings_at_all(self, running_app):
+        app = running_app(covers_per_sync=1)
+
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        products = all_of(app, Product)
+        assert len(products) >= 30
+        assert {product.origin for product in products} == {"sample"}
+        assert sum(product.image_url is not None for product in products) == 1
+
+    def test_leaves_the_rest_one_click_away(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=5)
+        app = running_app(**to_hotmart, **to_openai, covers_per_sync=2)
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+        assert openai.bill == 2
+
+        assert app.jobs.order_missing_covers(created_by="Ana") == 3
+        assert app.jobs.order_missing_covers(created_by="Ana") == 0  # a second click
+        wait_until_idle(app)
+
+        assert openai.bill == 5
+        assert all(product.image_url for product in all_of(app, Product))
+
+
+class TestStartSync:
+    def test_joins_the_sync_under_way(self, running_app, hotmart, to_hotmart):
+        hotmart.fail("/products", "slow", seconds=0.5)
+        app = running_app(**to_hotmart, covers_per_sync=0)
+        ids = []
+
+        def press():
+            ids.append(app.jobs.start_sync(Trigger.BUTTON).id)
+
+        threads = [threading.Thread(target=press) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_until_idle(app)
+
+        assert len(set(ids)) == 1
+        assert len(all_of(app, SyncRun)) == 1
+
+    def test_that_fails_says_why_and_orders_nothing(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=2)
+        hotmart.fail("/security", "403", times=None)
+        app = running_app(**to_hotmart, **to_openai)
+
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        (run,) = all_of(app, SyncRun)
+        assert run.state == JobState.FAILED
+        assert "Hotmart" in run.error
+        assert all_of(app, Product) == all_of(app, CoverJob) == []
+        assert openai.asked == 0
+
+    def test_says_that_the_queue_did_not_start(self, running_app, tmp_path, caplog):
+        (tmp_path / "file").touch()
+        app = running_app(jobs_database_url=f"sqlite:///{tmp_path}/file/jobs.db")
+
+        with pytest.raises(StartError, match="check JOBS_DATABASE_URL"):
+            app.jobs.start_sync(Trigger.BUTTON)
+        with pytest.raises(StartError):
+            app.jobs.order_cover(1, prompt=None, created_by="Ana")
+
+        assert all_of(app, SyncRun) == []
+        assert "did not start" in caplog.text
+
+
+class TestFailingCovers:
+    @pytest.mark.parametrize("fault", ["moderation_blocked", "drop"])
+    def test_end_in_a_sentence_and_can_be_tried_again(self, running_app, openai, to_openai, fault):
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+        openai.fail(fault)
+
+        failed = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        failed = ended(app, failed.id)
+
+        assert failed.state == JobState.FAILED
+        assert failed.error.endswith(".")
+        assert "Traceback" not in failed.error
+        assert openai.asked == 1
+        assert all_of(app, ProductImage) == []
+
+        again = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        assert ended(app, again.id).state == JobState.SUCCEEDED
+        assert len(all_of(app, ProductImage)) == 1
+
+    def test_leave_the_picture_that_is_there(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+        upload = images.replace_image(
+            app.engine, app.store, product_id, data=make_picture(), created_by="Ana", now=NOW
+        )
+        openai.fail("moderation_blocked")
+
+        job = app.jobs.order_cover(product_id, prompt="x", created_by="Ana")
+        ended(app, job.id)
+
+        (product,) = all_of(app, Product)
+        assert product.image_url == upload.image_url
+
+    def test_are_asked_for_once_when_time_ran_out(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+        app.jobs.painter = OpenAIImagesPainter(
+            openai.key, openai.url, "gpt-image-1-mini", "low", "auto", timeout=0.5
+        )
+        openai.slow_seconds = 2
+        openai.fail("slow", times=None)
+        (product_id,) = add_products(app)
+
+        job = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+
+        assert job.state == JobState.FAILED
+        assert job.problem == "timeout"
+        assert openai.asked == 1
+
+    def test_for_a_reason_nobody_foresaw_keep_it_to_themselves(self, running_app, to_openai):
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+        app.jobs.painter = Broken()
+
+        job = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+
+        assert job.error == "Something unexpected went wrong while this cover was made. Try again."
+
+    def test_end_also_when_showing_them_fails(self, running_app, openai, to_openai, monkeypatch):
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+
+        def break_down(*_arguments, **_named):
+            raise ValueError("secret reason")
+
+        monkeypatch.setattr("core.covers.add_image", break_down)
+        failed = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+
+        assert failed.state == JobState.FAILED
+        assert failed.error.startswith("Something unexpected went wrong")
+
+    def test_do_not_stop_the_others(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+        add_products(app, 4)
+        openai.fail("moderation_blocked")
+
+        app.jobs.order_missing_covers(created_by="Ana")
+        wait_until_idle(app)
+
+        states = Counter(job.state for job in all_of(app, CoverJob))
+        assert states == {"succeeded": 3, "failed": 1}
+
+
+class Broken:
+    """A painter with a bug."""
+
+    is_paid = True
+
+    def paint(self, order):
+        raise KeyError("frame 7")
+
+
+class TestOrderCover:
+    def test_clicked_many_times_is_painted_once(self, running_app, openai, to_openai):
+        openai.latency = 0.3
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+        ids = []
+
+        def click():
+            job = app.jobs.order_cover(product_id, prompt="a red guitar", created_by="Ana")
+            ids.append(job.id)
+
+        threads = [threading.Thread(target=click) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_until_idle(app)
+
+        assert len(ids) == 5
+        assert len(set(ids)) == openai.bill == len(all_of(app, ProductImage)) == 1
+
+    def test_with_several_prompts_leaves_one_current_picture(self, running_app, openai, to_openai):
+        openai.latency = 0.1
+        app = running_app(**to_openai)
+        (product_id,) = add_products(app)
+
+        for number in range(4):
+            app.jobs.order_cover(product_id, prompt=f"guitar {number}", created_by="Ana")
+        wait_until_idle(app)
+
+        with reading(app.engine) as session:
+            newest, *_others = rows = images.history(session, product_id)
+            product = session.get(Product, product_id)
+        assert len(rows) == 4
+        assert (product.current_image_id, product.image_url) == (newest.id, newest.image_url)
+
+    def test_of_an_offer_that_is_gone_is_refused(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+
+        with pytest.raises(NotFoundError):
+            app.jobs.order_cover(404, prompt=None, created_by="Ana")
+
+        assert all_of(app, CoverJob) == []
+
+    def test_goes_before_the_covers_of_a_sync(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        openai.latency = 0.25
+        hotmart.seed_catalogue(products=6)
+        app = running_app(**to_hotmart, **to_openai, images_at_once=1)
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_for(lambda: openai.asked)
+        (product, *_) = all_of(app, Product)
+
+        app.jobs.order_cover(product.id, prompt="mine", created_by="Ana")
+        wait_for(lambda: openai.asked >= 4)
+
+        prompts = [request.body["prompt"] for request in openai.requests]
+        assert "mine" in prompts[:3]
+        wait_until_idle(app)
+        assert openai.bill == 7
+
+
+class TestLimits:
+    @pytest.fixture
+    def new_queues(self, tmp_path):
+        """The setting of a job database of its own: a known queue keeps its old limits a while."""
+        return {"jobs_database_url": f"sqlite:///{tmp_path}/new.db"}
+
+    def test_never_paint_more_at_once_than_allowed(
+        self, running_app, openai, to_openai, new_queues
+    ):
+        openai.latency = 0.15
+        app = running_app(**to_openai, **new_queues, images_at_once=2)
+        add_products(app, 8)
+
+        app.jobs.order_missing_covers(created_by="Ana")
+        wait_until_idle(app)
+
+        assert openai.bill == 8
+        assert openai.most_at_once == 2
+
+    def test_begin_no_more_a_minute_than_allowed(self, running_app, openai, to_openai, new_queues):
+        app = running_app(**to_openai | new_queues | {"images_per_minute": 2})
+        add_products(app, 4)
+
+        app.jobs.order_missing_covers(created_by="Ana")
+        wait_for(lambda: openai.bill == 2)
+        threading.Event().wait(1.0)  # several looks at the queue
+
+        assert openai.asked == 2
+        with reading(app.engine) as session:
+            assert covers.count_jobs(session, states=[JobState.QUEUED]) == 2
+
+        app = running_app(**to_openai, **new_queues)  # started again, without a limit
+        wait_until_idle(app)
+
+        assert openai.bill == 4
+
+    def test_hold_a_budget_across_a_whole_sync(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=6)
+        app = running_app(**to_hotmart, **to_openai, monthly_budget_usd="0.05", images_at_once=2)
+
+        app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+
+        with reading(app.engine) as session:
+            spent = images.spent_since(
+                session, covers.month_start(all_of(app, SyncRun)[0].started_at)
+            )
+        refused = [job for job in all_of(app, CoverJob) if job.state == JobState.FAILED]
+        assert 0 < spent <= app.settings.monthly_budget_usd
+        assert openai.bill + len(refused) == 6
+        assert all("budget" in job.error for job in refused)
+        assert len(refused) >= 2
+
+
+class TestAStart:
+    def test_works_several_times_in_one_process(self, running_app, openai, to_openai):
+        for count in (1, 2, 3):
+            app = running_app(**to_openai)
+            (product_id,) = add_products(app)
+            job = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+
+            assert ended(app, job.id).state == JobState.SUCCEEDED
+            assert openai.bill == count
+
+    def test_takes_up_orders_that_were_written_but_never_handed_over(
+        self, make_app, running_app, openai, to_openai
+    ):
+        app = make_app(**to_openai)
+        first, second = add_products(app, 2)
+        with transaction(app.engine) as session:  # and here the process died
+            arguments = {"created_by": "Ana", "now": NOW}
+            covers.order_cover(session, app.settings, first, prompt="mine", **arguments)
+            covers.order_first_covers(session, app.settings, [second], **arguments)
+
+        app = running_app(**to_openai)
+        wait_until_idle(app)
+
+        assert {job.state for job in all_of(app, CoverJob)} == {JobState.SUCCEEDED}
+        assert openai.bill == 2
+
+    def test_takes_up_a_sync_that_was_written_but_never_handed_over(
+        self, make_app, running_app, hotmart, to_hotmart
+    ):
+        hotmart.seed_catalogue(products=2)
+        app = make_app(**to_hotmart)
+        with transaction(app.engine) as session:
+            sync.start_run(session, trigger=Trigger.BUTTON, now=NOW)
+
+        app = running_app(**to_hotmart, covers_per_sync=0)
+        wait_until_idle(app)
+
+        (run,) = all_of(app, SyncRun)
+        assert (run.state, run.created) == (JobState.SUCCEEDED, 2)
+
+    def test_uses_what_was_painted_before_the_process_died(
+        self, running_app, make_app, openai, to_openai
+    ):
+        app = make_app(**to_openai)
+        (product_id,) = add_products(app)
+        with transaction(app.engine) as session:
+            job = covers.order_cover(
+                session, app.settings, product_id, prompt=None, created_by="Ana", now=NOW
+            )
+        jobs = app.jobs
+        covers.paint_cover(app.engine, app.store, jobs.painter, app.settings, job.id, now=NOW)
+        assert openai.bill == 1
+
+        app = running_app(**to_openai)
+        wait_until_idle(app)
+
+        assert openai.asked == 1
+        assert len(all_of(app, ProductImage)) == 1
+
+    def test_ends_orders_whose_job_has_ended_without_them(self, running_app, openai, to_openai):
+        app = running_app(**to_openai, covers_per_sync=0)
+        (product_id,) = add_products(app)
+        job = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        ended(app, job.id)
+        run = app.jobs.start_sync(Trigger.BUTTON)
+        wait_until_idle(app)
+        app.jobs.close()
+        with transaction(app.engine) as session:
+            session.get(CoverJob, job.id).state = JobState.RUNNING
+            session.get(SyncRun, run.id).state = JobState.RUNNING
+
+        app = running_app(**to_openai)
+
+        assert job_of(app, job.id).state == JobState.FAILED
+        assert job_of(app, job.id).error == "This was interrupted before it was done. Try again."
+        assert all_of(app, SyncRun)[0].state == JobState.FAILED
+        assert openai.bill == 1
+
+    def test_leaves_orders_alone_that_have_ended(self, make_app, running_app, openai, to_openai):
+        app = make_app(**to_openai)
+        (product_id,) = add_products(app)
+        with transaction(app.engine) as session:
+            product = session.get(Product, product_id)
+            for state in (JobState.FAILED, JobState.SUCCEEDED, JobState.CANCELLED):
+                session.add(make_job(product, state=state))
+        before = [job.model_dump() for job in all_of(app, CoverJob)]
+
+        app = running_app(**to_openai)
+        wait_until_idle(app)
+
+        assert [job.model_dump() for job in all_of(app, CoverJob)] == before
+        assert openai.asked == 0
+
+
+LIFE = """
+import threading
+from core.app import create_app
+from core.settings import read_settings
+
+app = create_app(read_settings())
+app.jobs.launch()
+app.jobs.start_sync("command")
+threading.Event().wait(120)
+"""
+
+
+class TestADeath:
+    def test_in_the_middle_of_20_covers_loses_none_and_pays_for_few_twice(
+        self, running_app, make_app, hotmart, openai, to_hotmart, to_openai, tmp_path
+    ):
+        openai.latency = 0.3
+        hotmart.seed_catalogue(products=20)
+        settings = {**to_hotmart, **to_openai, "images_at_once": 4}
+        environment = {name.upper(): str(value) for name, value in settings.items()}
+        environment |= {"DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", LIFE], cwd=tmp_path, env=os.environ | environment
+        )
+        try:
+            wait_for(lambda: openai.bill >= 7, timeout=60)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        died_at = openai.bill
+        assert 7 <= died_at < 20
+
+        app = running_app(**settings)
+        wait_until_idle(app)
+
+        pictures = Counter(image.product_id for image in all_of(app, ProductImage))
+        assert len(pictures) == 20
+        assert set(pictures.values()) == {1}
+        assert {job.state for job in all_of(app, CoverJob)} == {JobState.SUCCEEDED}
+        assert all(product.image_url for product in all_of(app, Product))
+        assert 20 <= openai.bill <= 20 + 4
+        assert [run.state for run in all_of(app, SyncRun)] == [JobState.SUCCEEDED]
+
+
+class TestSchedule:
+    def test_starts_syncs_by_the_clock(self, running_app, hotmart, to_hotmart):
+        hotmart.seed_catalogue(products=1)
+        app = running_app(**to_hotmart, covers_per_sync=0, sync_schedule="* * * * * *")
+
+        runs = wait_for(lambda: [run for run in all_of(app, SyncRun) if run.finished_at])
+
+        assert {run.trigger for run in runs} == {"schedule"}
+        assert {run.state for run in runs} == {JobState.SUCCEEDED}
+
+    def test_is_gone_when_the_setting_is(self, running_app):
+        running_app(sync_schedule="0 6 * * *")
+        assert DBOS.get_schedule("sync")["schedule"] == "0 6 * * *"
+
+        running_app(sync_schedule="30 7 * * 1")
+        assert DBOS.get_schedule("sync")["schedule"] == "30 7 * * 1"
+
+        running_app()
+        assert DBOS.get_schedule("sync") is None
