@@ -1,5 +1,6 @@
 """Puts the process together: settings, App, routes, lifespan. Start it with ``make run``."""
 
+import gc
 import os
 import sys
 import threading
@@ -9,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from core.api import picture_route
-from core.app import create_app
+from core.app import App, create_app
 from core.errors import DashboardError
 from core.settings import read_settings
 from pages.components import feedback, wiring
+
+ROOT = Path(__file__).parent
 
 
 @asynccontextmanager
@@ -29,15 +34,25 @@ async def lifespan(_server: Any) -> AsyncIterator[None]:
     for notice in app.notices:
         print(notice, file=sys.stderr)
     wiring.provide(app)
-    threading.Thread(target=app.jobs.launch, name="jobs-launch", daemon=True).start()
+    threading.Thread(target=_launch_jobs, args=(app,), name="jobs-launch", daemon=True).start()
     yield
     app.jobs.close()
     wiring.provide(None)
 
 
+def _launch_jobs(app: App) -> None:
+    app.jobs.launch()
+    # What is loaded by now stays: the collector need not look through it after every rerun.
+    gc.collect()
+    gc.freeze()
+
+
 app = st.App(
-    Path(__file__).parent / "pages" / "frame.py",
-    routes=[picture_route(wiring.current_app)],
+    ROOT / "pages" / "frame.py",
+    routes=[
+        picture_route(wiring.current_app),
+        Mount("/app/static/brand", StaticFiles(directory=ROOT / "data" / "brand")),
+    ],
     lifespan=lifespan,
     on_script_error=feedback.on_script_error,
 )

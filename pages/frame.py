@@ -7,11 +7,11 @@ import streamlit as st
 from core.language import _
 from pages.components import dialogs, feedback, sync_panel, url_state, wiring
 
-BRAND = Path(__file__).parents[1] / "data" / "brand"
+BRAND = "/app/static/brand"
 
 app = wiring.current_app()
-st.set_page_config(page_title="Capista", page_icon=str(BRAND / "icon.png"), layout="wide")
-st.logo(str(BRAND / "logo.svg"), size="large")
+st.set_page_config(page_title="Capista", page_icon=f"{BRAND}/icon.png", layout="wide")
+st.logo(f"{BRAND}/logo.svg", size="large")
 st.html(Path(__file__).parent / "components" / "style.css")
 
 page = st.navigation(
