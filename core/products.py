@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, nulls_last, update
+from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from core.database import fetch
@@ -137,11 +138,15 @@ def find_products(session: Session, search: str, *, limit: int = 50) -> list[Pro
 
 
 def statuses(session: Session) -> list[str]:
-    """Return the statuses that occur among the live offers, in alphabetical order."""
-    found = session.exec(
-        select(Product.status).where(col(Product.archived_at).is_(None)).distinct()
-    )
-    return sorted(status for status in found if status)
+    """Return the statuses that occur among the live offers, in alphabetical order.
+
+    The index is asked for one status after the other: a plain DISTINCT would read every row.
+    """
+    smallest = select_value(func.min(Product.status)).where(col(Product.archived_at).is_(None))
+    found = smallest.cte("found", recursive=True)
+    following = smallest.where(col(Product.status) > found.c[0]).scalar_subquery()
+    found = found.union_all(select_value(following).where(found.c[0].is_not(None)))
+    return [status for (status,) in session.execute(select_value(found.c[0])) if status]
 
 
 def count_without_picture(session: Session) -> int:

@@ -113,6 +113,7 @@ def running_app(
     """Puts an App together and launches its jobs. Called again, it stops the one before."""
     # Tests have less time than marketers: look at the queues more often, and stop at once.
     monkeypatch.setattr("core.jobs._POLL_S", 0.05)
+    monkeypatch.setattr("core.jobs._POLL_PAID_S", 0.05)
     impatient = {"notification_listener_polling_interval_sec": 0.05}
     config = jobs._config
     monkeypatch.setattr(jobs, "_config", lambda settings: config(settings) | impatient)
