@@ -10,7 +10,7 @@ from core.database import reading, transaction
 from core.language import _, plural
 from core.models import Origin
 from core.products import Cover, Filter, ProductSummary, Sort
-from pages.components import formats, offer_card, url_state, wiring
+from pages.components import formats, offer_card, opened, url_state, wiring
 from pages.components.feedback import say, show_errors
 
 _WATCH_S = 1.5
@@ -152,7 +152,7 @@ def draw_cards(app: App, wanted: Filter, sort: Sort, page: int) -> None:
     def draw() -> None:
         found = already_read.pop() if already_read else read()
         if is_watched and not any(summary.is_being_made for summary in found):
-            st.rerun()  # all done: the next run of the page stops watching
+            opened.rerun_page()  # all done: the next run of the page stops watching
         grid = st.grid("auto", min_column_width=220, key="offer-grid")
         for summary in found:
             with grid:

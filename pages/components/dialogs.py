@@ -11,28 +11,27 @@ from core.app import App
 from core.database import reading
 from core.language import _
 from core.models import Product
-from pages.components import generate_form, image_panel, notes_section, upload_form
+from pages.components import generate_form, image_panel, notes_section, opened, upload_form
 from pages.components.feedback import show_errors
-
-_OPEN = "open_dialog"
 
 
 def open_dialog(kind: str, product_id: int) -> None:
     """Open the dialog ``regenerate``, ``replace`` or ``manage`` of an offer."""
-    st.session_state[_OPEN] = (kind, product_id)
+    opened.remember(kind, product_id)
     st.rerun()
 
 
 def close() -> None:
     """Close the dialog that is open."""
-    st.session_state.pop(_OPEN, None)
+    opened.forget()
 
 
 def draw_open_dialog(app: App) -> None:
     """Draw the dialog that is open, if one is."""
-    if _OPEN not in st.session_state:
+    found = opened.current()
+    if found is None:
         return
-    kind, product_id = st.session_state[_OPEN]
+    kind, product_id = found
     {"regenerate": _regenerate, "replace": _replace, "manage": _manage}[kind](app, product_id)
 
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from core import covers, images
+from core import images, products
 from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Product, ProductImage
-from pages.components import generate_form, upload_form
+from pages.components import generate_form, opened, upload_form
 from pages.components.feedback import say, show_errors
 from pages.components.formats import dollars, method, moment, person, plain
 
@@ -17,16 +17,19 @@ _WATCH_S = 1.5
 
 
 def draw(app: App, product: Product) -> None:
-    """Draw the panel of one offer."""
+    """Draw the panel of one offer. While a cover is made, its pictures change by themselves.
+
+    The forms stay out of what changes: a rerun of the whole panel could lose what is typed.
+    """
+    product_id = product.id or 0
     with reading(app.engine) as session:
-        history = images.history(session, product.id or 0)
         job = session.get(CoverJob, product.cover_job_id) if product.cover_job_id else None
-    current = next((image for image in history if image.id == product.current_image_id), None)
+    watched = job is not None and job.state in ACTIVE_STATES
+    run_every = _WATCH_S if watched else None
 
     left, right = st.columns(2, gap="medium")
     with left:
-        _draw_current(app, product, current)
-        _draw_job(app, product, job)
+        st.fragment(_draw_state, run_every=run_every)(app, product_id, watched)
     with right:
         with st.container(border=True):
             ordered = generate_form.draw(app, product)
@@ -34,7 +37,18 @@ def draw(app: App, product: Product) -> None:
             replaced = upload_form.draw(app, product)
     if ordered or replaced:
         st.rerun()
-    _draw_history(app, product, history)
+    st.fragment(_draw_history, run_every=run_every)(app, product_id)
+
+
+def _draw_state(app: App, product_id: int, watched: bool) -> None:
+    with reading(app.engine) as session:
+        product = products.get_product(session, product_id)
+        current = session.get(ProductImage, product.current_image_id or 0)
+        job = session.get(CoverJob, product.cover_job_id) if product.cover_job_id else None
+    if watched and (job is None or job.state not in ACTIVE_STATES):
+        opened.rerun_page()  # the next run stops watching
+    _draw_current(app, product, current)
+    _draw_job(app, product, job)
 
 
 def _draw_current(app: App, product: Product, current: ProductImage | None) -> None:
@@ -72,18 +86,13 @@ def _draw_job(app: App, product: Product, job: CoverJob | None) -> None:
                 st.rerun()
         return
 
-    @st.fragment(run_every=_WATCH_S)
-    def watch() -> None:
-        with reading(app.engine) as session:
-            state = covers.get_job(session, job.id).state
-        if state not in ACTIVE_STATES:
-            st.rerun()
-        st.html(f'<span class="cap-making" role="status">{_("The cover is being made")}</span>')
-
-    watch()
+    st.html(f'<span class="cap-making" role="status">{_("The cover is being made")}</span>')
 
 
-def _draw_history(app: App, product: Product, history: list[ProductImage]) -> None:
+def _draw_history(app: App, product_id: int) -> None:
+    with reading(app.engine) as session:
+        product = products.get_product(session, product_id)
+        history = images.history(session, product_id)
     if not history:
         return
     st.subheader(_("History"))

@@ -10,6 +10,7 @@ from core.database import reading
 from core.language import _, plural
 from core.models import JobState, SyncRun
 from core.sync import Trigger
+from pages.components import opened
 from pages.components.feedback import say, show_errors
 from pages.components.formats import ago, dollars, plain
 
@@ -37,7 +38,7 @@ def _draw_progress(app: App, watched_run: int | None) -> None:
     with reading(app.engine) as session:
         run = sync.last_run(session)
         waiting = covers.count_jobs(session)
-    if watched_run and run and run.state != JobState.RUNNING:
+    if watched_run and run and run.state != JobState.RUNNING and not opened.current():
         say(_("The sync is done.") if run.state == JobState.SUCCEEDED else _("The sync failed."))
         st.rerun()
     if run is None:
