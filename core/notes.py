@@ -136,6 +136,13 @@ def list_notes(
     return NotePage(list(items), total)
 
 
+def products_with_notes(session: Session, *, limit: int = 200) -> list[Product]:
+    """Return the first offers, by name, that have notes."""
+    about = select(ProductNote.product_id).where(col(ProductNote.deleted_at).is_(None))
+    query = select(Product).where(col(Product.id).in_(about)).order_by(col(Product.search_text))
+    return list(session.exec(query.limit(limit)))
+
+
 def _checked(text: str) -> str:
     text = storable(text).strip()
     if not text:

@@ -32,26 +32,36 @@ def draw_new(app: App) -> None:
 
 app = wiring.current_app()
 st.title(_("Notes"))
-search = url_state.search_box(
-    _("Search"),
-    key="note_search",
-    placeholder=_("Words of the note, or the offer"),
-    on_change=lambda: url_state.first_page("note_page"),
-)
+with reading(app.engine) as session:
+    with_notes = {str(p.id): p.name for p in notes.products_with_notes(session)}
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    search = url_state.search_box(
+        _("Search"),
+        key="note_search",
+        placeholder=_("Words of the note, or the offer"),
+        on_change=lambda: url_state.first_page("note_page"),
+    )
+    about = url_state.choice(
+        _("About"),
+        {"": _("All offers")} | with_notes,
+        key="note_offer",
+        on_change=lambda: url_state.first_page("note_page"),
+    )
+product_id = int(about) if about else None
 draw_new(app)
 notes_section.draw_undo(app)
 with reading(app.engine) as session:
-    total = notes.list_notes(session, search=search).total
+    total = notes.list_notes(session, product_id=product_id, search=search).total
 st.caption(plain(plural("{count} note", "{count} notes", total).format(count=total)))
 area = st.container()
 page = url_state.page_number(products.page_count(total, notes.PAGE_SIZE), key="note_page")
 with area:
     with reading(app.engine) as session:
-        found = notes.list_notes(session, search=search, page=page)
+        found = notes.list_notes(session, product_id=product_id, search=search, page=page)
     if not found.items:
         st.info(
             _("No note matches. Search for other words.")
-            if search
+            if search or about
             else _("No notes yet. Write the first one here, or in an offer's *Manage* dialog.")
         )
     for note, product in found.items:

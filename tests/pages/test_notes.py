@@ -25,10 +25,14 @@ def shown(dashboard) -> list[str]:
     return [markdown.value for markdown in dashboard.at.markdown]
 
 
+def box(at, label: str):
+    return next(box for box in at.selectbox if box.label == label)
+
+
 class TestWriting:
     def open_at(self, dashboard, offer):
         at = dashboard.open("notes")
-        at.selectbox[0].set_value(offer.id)
+        box(at, "Offer").set_value(offer.id)
         return dashboard.run()
 
     def test_a_note_appears_and_the_field_is_empty_again(self, dashboard, offer):
@@ -90,6 +94,23 @@ class TestReading:
 
         assert "No note matches." in dashboard.said()
 
+    def test_about_one_offer_shows_only_its_notes(self, dashboard, offer):
+        yoga = make_product(name="Yoga")
+        dashboard.save(yoga)
+        dashboard.save(make_note(offer, note="of Piano"), make_note(yoga, note="of Yoga"))
+
+        dashboard.open("notes", note_offer=str(yoga.id))
+
+        assert "of Yoga" in shown(dashboard)
+        assert "of Piano" not in shown(dashboard)
+
+    def test_about_an_offer_without_notes_shows_all(self, dashboard, offer):
+        dashboard.save(make_note(offer, note="of Piano"))
+
+        dashboard.open("notes", note_offer="99999999999999999999")
+
+        assert "of Piano" in shown(dashboard)
+
     def test_comes_in_pages(self, dashboard, offer):
         dashboard.save(*[make_note(offer, note=f"Note-{n:02}-") for n in range(25)])
 
@@ -106,7 +127,8 @@ class TestReading:
         at = dashboard.open("notes")
 
         assert name in [text.value for text in at.text]
-        assert at.selectbox[0].options == [name]
+        assert box(at, "Offer").options == [name]
+        assert name in box(at, "About").options
 
     def test_calls_no_other_host_for_a_picture_in_a_note(self, dashboard, offer):
         dashboard.save(make_note(offer, note="See ![x](http://evil.test/p.gif)"))
