@@ -1,0 +1,87 @@
+"""A whole Capista in a process of its own, as ``make run`` starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_START_LIMIT_S = 60.0
+_SETTINGS = (
+    "DATA_DIR", "DATABASE_URL", "JOBS_DATABASE_URL", "PICTURES_URL", "HOTMART_", "OPENAI_", "IMAGE",
+    "COVERS_PER_SYNC", "MONTHLY_BUDGET_USD", "SYNC_SCHEDULE", "STREAMLIT_",
+)  # fmt: skip
+
+
+def start(folder: Path, port: int, **settings: str) -> subprocess.Popen[str]:
+    """Start a server whose data and working directory are in ``folder``.
+
+    Nothing of the machine reaches it: neither its environment's settings nor its ``.env``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / ".streamlit"
+    if not config.exists():
+        config.symlink_to(ROOT / ".streamlit")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
+    environment |= {"DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT)} | settings
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    command += ["--server.fileWatcherType", "none"]
+    with (folder / "errors.txt").open("a") as errors:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=errors, stderr=errors, text=True
+        )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a server as Ctrl-C does."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def log_of(folder: Path) -> str:
+    """Return what a server wrote."""
+    return (folder / "errors.txt").read_text(errors="replace")
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[str]:
+    """Run a server; yield its address."""
+    port = free_port()
+    process = start(folder, port, **settings)
+    url = f"http://localhost:{port}"
+    try:
+        _wait_until_ready(process, url, folder)
+        yield url
+    finally:
+        end(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[str], url: str, folder: Path) -> None:
+    stop_at = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < stop_at and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=5)
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"The server did not start:\n{log_of(folder)}")
