@@ -11,7 +11,7 @@ from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from core.database import fetch
-from core.errors import NotFoundError
+from core.errors import NotFoundError, Problem
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Origin, Product, ProductNote
 from core.text import like_patterns
@@ -150,7 +150,7 @@ def statuses(session: Session) -> list[str]:
 
 
 def count_without_picture(session: Session) -> int:
-    """Return how many live offers have no picture and none under way."""
+    """Return how many live offers a cover could be made for: no picture, none under way."""
     return session.exec(select(func.count()).select_from(Product).where(*_waiting())).one()
 
 
@@ -192,7 +192,13 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 def _waiting() -> list[ColumnElement[bool]]:
     # Any order, not just the newest: an older one may still wait when a newer one has failed.
     under_way = select(CoverJob.product_id).where(col(CoverJob.state).in_(ACTIVE_STATES))
-    return [*_conditions(Filter(has_image=False)), col(Product.id).not_in(under_way)]
+    # What the service refused for its content would be refused again.
+    refused = select(CoverJob.id).where(CoverJob.problem == Problem.BLOCKED)
+    return [
+        *_conditions(Filter(has_image=False)),
+        col(Product.id).not_in(under_way),
+        func.coalesce(Product.cover_job_id, "").not_in(refused),
+    ]
 
 
 def _order(sort: Sort) -> list[Any]:

@@ -327,7 +327,9 @@ def _values(product: RemoteProduct, *, is_sample: bool) -> dict[str, Any]:
     return {
         "hotmart_id": product.hotmart_id,
         "ucode": product.ucode,
-        "name": product.name,
+        "name": product.name
+        if product.name.strip()
+        else _("Offer {id}").format(id=product.hotmart_id),
         "producer_name": product.producer_name,
         "origin": Origin.SAMPLE if is_sample else product.origin,
         "status": product.status,

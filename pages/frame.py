@@ -31,3 +31,4 @@ with st.sidebar:
 page.run()
 dialogs.draw_open_dialog(app)
 feedback.show_said()
+url_state.forget_choice()

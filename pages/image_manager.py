@@ -7,7 +7,7 @@ from core.app import App
 from core.database import reading
 from core.language import _
 from core.models import Product
-from pages.components import image_panel, url_state, wiring
+from pages.components import image_panel, offer_name, url_state, wiring
 from pages.components.feedback import show_errors
 from pages.components.formats import money
 
@@ -56,10 +56,16 @@ st.title(_("Image Manager"))
 product = chosen_product(app)
 draw_chooser(app, product)
 if product is None:
-    st.info(_("Choose an offer to see its pictures, or press *Manage* on its card."))
+    with reading(app.engine) as session:
+        is_empty = not products.find_products(session, "", limit=1)
+    st.info(
+        _("No offers yet. Press *Sync with Hotmart* in the sidebar to bring them in.")
+        if is_empty
+        else _("Choose an offer to see its pictures, or press *Manage* on its card.")
+    )
 else:
     with st.container(border=True):
-        st.text(product.name)
+        offer_name.draw(product)
         st.text(
             " · ".join(
                 part

@@ -11,8 +11,15 @@ from core.app import App
 from core.database import reading
 from core.language import _
 from core.models import Product
-from pages.components import generate_form, image_panel, notes_section, opened, upload_form
-from pages.components.feedback import show_errors
+from pages.components import (
+    generate_form,
+    image_panel,
+    notes_section,
+    offer_name,
+    opened,
+    upload_form,
+)
+from pages.components.feedback import show_errors, show_said
 
 
 def open_dialog(kind: str, product_id: int) -> None:
@@ -66,6 +73,7 @@ def _manage(app: App, product_id: int) -> None:
         image_panel.draw(app, product)
         st.subheader(_("Notes"))
         notes_section.draw(app, product)
+        show_said()
 
     draw()
 
@@ -74,6 +82,6 @@ def _product(app: App, product_id: int) -> Product | None:
     with show_errors():
         with reading(app.engine) as session:
             product = products.get_product(session, product_id)
-        st.text(product.name)
+        offer_name.draw(product)
         return product
     return None

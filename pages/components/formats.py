@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
 
 from core.language import _
@@ -31,7 +31,9 @@ def dollars(amount: Decimal) -> str:
 
 def moment(time: datetime) -> str:
     """Return a date and time."""
-    return str(format_datetime(time, "medium", locale=LOCALE))
+    return (
+        f"{format_date(time, 'medium', locale=LOCALE)}, {format_time(time, 'short', locale=LOCALE)}"
+    )
 
 
 def ago(time: datetime) -> str:
@@ -84,6 +86,7 @@ def person(name: str | None) -> str:
 
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_DIRECTIVE = re.compile(r":(?=[\w+/-]+[:\[])")
 _WORD_JOINER = "\u2060"
 
 
@@ -91,10 +94,10 @@ def plain(text: str) -> str:
     """Return ``text`` so that a Markdown label or message shows it as it is.
 
     Backslashes keep Markdown off. Streamlit reads ``:name:`` and ``:red[…]`` after those are
-    taken away, so an invisible joiner follows each colon.
+    taken away, so an invisible joiner follows the colon where one could begin.
     """
-    escaped = _PUNCTUATION.sub(r"\\\1", text)
-    return escaped.replace("\\:", f"\\:{_WORD_JOINER}").replace("\n", "  \n")
+    joined = _DIRECTIVE.sub(f":{_WORD_JOINER}", text)
+    return _PUNCTUATION.sub(r"\\\1", joined).replace("\n", "  \n")
 
 
 def without_pictures(markdown: str) -> str:

@@ -46,8 +46,7 @@ def draw(app: App, product: Product) -> bool:
 
 def _price(app: App, prompt: str) -> str:
     if not app.settings.images_are_connected:
-        return _("Built-in covers are free. With an image service connected, you describe the"
-                 " picture here instead.")  # fmt: skip
+        return _("Free: Capista sets the cover itself.")
     estimate = covers.estimate(app.settings, prompt)
     name = app.settings.image_model
     if estimate is None:

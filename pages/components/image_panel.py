@@ -86,7 +86,7 @@ def _draw_job(app: App, product: Product, job: CoverJob | None) -> None:
                 st.rerun()
         return
 
-    st.html(f'<span class="cap-making" role="status">{_("The cover is being made")}</span>')
+    st.html(f'<span class="cap-turning" role="status">{_("The cover is being made")}</span>')
 
 
 def _draw_history(app: App, product_id: int) -> None:
@@ -104,7 +104,10 @@ def _draw_history(app: App, product_id: int) -> None:
         _draw_comparison(product, history, labels)
     grid = st.grid("auto", min_column_width=200, key=f"history-grid-{product.id}")
     for image in history:
-        with grid, st.container(border=True, key=f"history-{image.id}", gap="xsmall"):
+        with (
+            grid,
+            st.container(border=True, key=f"history-{image.id}", gap="xsmall", height="stretch"),
+        ):
             _draw_image(app, product, image, labels[image.id])
 
 

@@ -9,6 +9,7 @@ from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import Product, ProductNote
+from pages.components import opened
 from pages.components.feedback import say, show_errors
 from pages.components.formats import moment, person, plain, without_pictures
 
@@ -45,7 +46,7 @@ def draw_new(app: App, product_id: int) -> None:
                 notes.add_note(session, product_id, text=text, author="local", now=_now())
             st.session_state[counter] = turn + 1  # a fresh, empty field
             say(_("The note was added."))
-            st.rerun()
+            opened.rerun_here()
 
 
 def draw_undo(app: App) -> None:
@@ -60,7 +61,7 @@ def draw_undo(app: App) -> None:
                 with transaction(app.engine) as session:
                     notes.restore_note(session, note_id)
                 del st.session_state[_DELETED]
-                st.rerun()
+                opened.rerun_here()
 
 
 def draw_note(app: App, note: ProductNote) -> None:
@@ -80,19 +81,19 @@ def draw_note(app: App, note: ProductNote) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Edit"), key=f"edit-{note.id}", type="tertiary"):
                 st.session_state[_EDITED] = note.id
-                st.rerun()
+                opened.rerun_here()
             label = _("Unpin") if note.pinned else _("Pin")
             if st.button(label, key=f"pin-{note.id}", type="tertiary", icon=":material/push_pin:"):
                 with show_errors():
                     with transaction(app.engine) as session:
                         notes.pin_note(session, note.id or 0, pinned=not note.pinned)
-                    st.rerun()
+                    opened.rerun_here()
             if st.button(_("Delete"), key=f"delete-{note.id}", type="tertiary"):
                 with show_errors():
                     with transaction(app.engine) as session:
                         notes.delete_note(session, note.id or 0, now=_now())
                     st.session_state[_DELETED] = note.id
-                    st.rerun()
+                    opened.rerun_here()
 
 
 def _draw_editor(app: App, note: ProductNote) -> None:
@@ -105,10 +106,10 @@ def _draw_editor(app: App, note: ProductNote) -> None:
                 with transaction(app.engine) as session:
                     notes.edit_note(session, note.id or 0, text=text, now=_now())
                 del st.session_state[_EDITED]
-                st.rerun()
+                opened.rerun_here()
         if st.button(_("Cancel"), key=f"cancel-{note.id}"):
             del st.session_state[_EDITED]
-            st.rerun()
+            opened.rerun_here()
 
 
 def _now() -> datetime:

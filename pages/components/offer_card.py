@@ -20,7 +20,7 @@ def draw(app: App, summary: ProductSummary) -> None:
     cut a name after two lines, and each element of the 24 cards costs time.
     """
     product = summary.product
-    with st.container(border=True, key=f"card-{product.id}", gap="xsmall"):
+    with st.container(border=True, key=f"card-{product.id}", gap="xsmall", height="stretch"):
         if product.image_url:
             st.image(
                 images.thumbnail_url(product.image_url),
@@ -28,7 +28,7 @@ def draw(app: App, summary: ProductSummary) -> None:
                 width="stretch",
             )
         else:
-            st.html(f'<div class="cap-empty">{escape(_no_picture(summary))}</div>')
+            st.html(_no_picture(summary))
         st.html(_facts(summary))
         if summary.failure and st.button(
             _("Try again"), key=f"retry-{product.id}", icon=":material/refresh:"
@@ -66,7 +66,7 @@ def _facts(summary: ProductSummary) -> str:
         notes = plural("{count} note", "{count} notes", summary.notes).format(count=summary.notes)
         parts.append(f"<span>{escape(notes)}</span>")
     parts.append("</div>")
-    if summary.is_being_made:
+    if summary.is_being_made and product.image_url:
         parts.append(f'<div class="cap-making" role="status">{escape(_("Making the cover"))}</div>')
     elif summary.failure:
         why = escape(summary.failure)
@@ -76,8 +76,10 @@ def _facts(summary: ProductSummary) -> str:
 
 def _no_picture(summary: ProductSummary) -> str:
     if summary.is_being_made:
-        return _("The cover is on its way")
-    return _("No picture yet")
+        words = f'<span class="cap-turning" role="status">{escape(_("Making the cover"))}</span>'
+    else:
+        words = escape(_("No picture yet"))
+    return f'<div class="cap-empty">{words}</div>'
 
 
 def _prompt_of(summary: ProductSummary) -> str | None:

@@ -29,3 +29,8 @@ def rerun_page() -> None:
     """
     if current() is None:
         st.rerun()
+
+
+def rerun_here() -> None:
+    """Run the open dialog again, or else the page. The dialog stays where it is scrolled to."""
+    st.rerun(scope="app" if current() is None else "fragment")

@@ -78,20 +78,20 @@ def _draw_last(run: SyncRun) -> None:
     if run.state == JobState.FAILED:
         st.error(plain(_("The sync {when} failed. {why}").format(when=when, why=run.error)))
         return
-    st.caption(
-        plain(
-            _(
-                "Last sync {when}: {seen} offers seen, {created} new, {updated} changed,"
-                " {unchanged} unchanged, {archived} no longer listed."
-            ).format(
-                when=when,
-                seen=run.seen,
-                created=run.created,
-                updated=run.updated,
-                unchanged=run.unchanged,
-                archived=run.archived,
-            )
+    counts = [
+        text.format(count=count)
+        for count, text in (
+            (run.created, _("{count} new")),
+            (run.updated, _("{count} changed")),
+            (run.unchanged, _("{count} unchanged")),
+            (run.archived, _("{count} no longer listed")),
+            (run.covers_queued, _("{count} covers ordered")),
         )
+        if count
+    ]
+    seen = plural("{count} offer seen", "{count} offers seen", run.seen).format(count=run.seen)
+    st.caption(
+        plain(_("Last sync {when}: {counts}.").format(when=when, counts=", ".join([seen, *counts])))
     )
 
 

@@ -17,7 +17,7 @@ def draw(app: App, product: Product) -> bool:
     counter = f"uploads-{product.id}"
     turn = st.session_state.setdefault(counter, 0)
     file = st.file_uploader(
-        _("Picture file"),
+        _("Replace it with a picture of your own"),
         type=["jpg", "jpeg", "png", "webp", "gif", "avif"],
         max_upload_size=MAX_BYTES // 1024**2,
         key=f"upload-{product.id}-{turn}",

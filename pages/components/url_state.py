@@ -10,6 +10,7 @@ import streamlit as st
 
 ARRIVED = "arrived"
 """Whether this run is the first after a change of page; the frame says so."""
+_CHOSEN = "chosen_by_hand"
 
 
 def search_box(label: str, *, key: str, placeholder: str, on_change: Callable[[], None]) -> str:
@@ -23,7 +24,8 @@ def search_box(label: str, *, key: str, placeholder: str, on_change: Callable[[]
             key=widget,
             type="search",
             placeholder=placeholder,
-            on_change=on_change,
+            on_change=_chosen,
+            args=(on_change,),
             icon=":material/search:",
         ),
     )
@@ -38,7 +40,12 @@ def choice(
         next(iter(options)),
         lambda value: value in options,
         lambda widget: st.selectbox(
-            label, list(options), format_func=options.__getitem__, key=widget, on_change=on_change
+            label,
+            list(options),
+            format_func=options.__getitem__,
+            key=widget,
+            on_change=_chosen,
+            args=(on_change,),
         ),
     )
 
@@ -53,7 +60,7 @@ def page_number(pages: int, *, key: str = "page") -> int:
             key,
             "1",
             lambda value: value.isdecimal() and 1 <= int(value) <= pages,
-            lambda widget: str(st.pagination(pages, key=widget)),
+            lambda widget: str(st.pagination(pages, key=widget, on_change=_chosen)),
             to_widget=int,
         )
     )
@@ -62,12 +69,25 @@ def page_number(pages: int, *, key: str = "page") -> int:
 def first_page(key: str = "page") -> None:
     """Go back to the first page, because the list is another one now."""
     st.query_params.pop(key, None)
+    st.session_state[f"{key}_widget"] = 1
 
 
 def clear(*keys: str) -> None:
     """Forget these values; their widgets show the defaults again."""
     for key in keys:
         st.query_params.pop(key, None)
+
+
+def forget_choice() -> None:
+    """Let the address win again. The frame calls it at the end of each run."""
+    st.session_state.pop(_CHOSEN, None)
+
+
+def _chosen(then: Callable[[], None] | None = None) -> None:
+    # The address that comes with a quick second change may be the one before the first.
+    st.session_state[_CHOSEN] = True
+    if then:
+        then()
 
 
 def _remembered(
@@ -85,7 +105,8 @@ def _remembered(
     if not is_valid(in_url):
         in_url = default
     # The address changed by itself (a link, a bookmark, Back): it wins over the widget.
-    if widget not in st.session_state or st.session_state.get(seen) != in_url:
+    went_elsewhere = st.session_state.get(seen) != in_url and _CHOSEN not in st.session_state
+    if widget not in st.session_state or went_elsewhere:
         st.session_state[widget] = to_widget(in_url)
     value = draw(widget)
     st.session_state[seen] = value

@@ -285,7 +285,7 @@ def test_a_sync_goes_on_without_a_browser_and_a_second_click_joins_it(page, worl
     world.hotmart.gate.set()
 
     expect(screen.sidebar(again).get_by_role("progressbar")).to_have_count(0)
-    expect(screen.sidebar(again)).to_contain_text("0 new")
+    expect(screen.sidebar(again)).to_contain_text("unchanged")
     assert asked > lists_read
     assert len(world.hotmart.asked(hotmart.PRODUCTS)) == asked
 
