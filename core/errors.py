@@ -5,6 +5,7 @@ DashboardError
 ├── StartError             the database or a folder can't be used as it is
 ├── NotFoundError          the row or the file is gone
 ├── InvalidInputError      what was typed or uploaded can't be taken
+├── ConflictError          somebody else changed it meanwhile
 ├── BudgetReachedError     the month's money for pictures is spent
 └── ServiceError           Hotmart or the image service failed
 """
@@ -32,6 +33,10 @@ class NotFoundError(DashboardError):
 
 class InvalidInputError(DashboardError):
     """What was typed or uploaded can't be taken; nothing was changed."""
+
+
+class ConflictError(DashboardError):
+    """What was to be changed is not as it was when the change was begun."""
 
 
 class BudgetReachedError(DashboardError):

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from core.database import fetch
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.language import _
 from core.models import Product, ProductNote
 from core.products import get_product, page_count
@@ -54,13 +54,28 @@ def add_note(
     return note
 
 
-def edit_note(session: Session, note_id: int, *, text: str, now: datetime) -> ProductNote:
-    """Change what a note says.
+def edit_note(
+    session: Session,
+    note_id: int,
+    *,
+    text: str,
+    now: datetime,
+    last_seen: datetime | None = None,
+) -> ProductNote:
+    """Change what a note says; with ``last_seen``, only if it was not changed since.
 
     :raises NotFoundError: if the note is gone
+    :raises ConflictError: if it was changed meanwhile
     :raises InvalidInputError: if the new text is empty or too long
     """
     note = get_note(session, note_id)
+    if last_seen is not None and note.updated_at != last_seen:
+        raise ConflictError(
+            _(
+                "This note was changed elsewhere meanwhile, so yours was not saved. Copy your text,"
+                " press Cancel to see the other, and put the two together."
+            )
+        )
     note.note = _checked(text)
     note.search_text = fold(note.note)
     note.updated_at = now
@@ -95,6 +110,12 @@ def restore_note(session: Session, note_id: int) -> ProductNote:
         raise _gone()
     note.deleted_at = None
     return note
+
+
+def is_deleted(session: Session, note_id: int) -> bool:
+    """Whether a note was deleted and could be brought back."""
+    note = fetch(session, ProductNote, note_id)
+    return note is not None and note.deleted_at is not None
 
 
 def get_note(session: Session, note_id: int) -> ProductNote:

@@ -21,7 +21,7 @@ from sqlmodel import Session, col, select
 from core import covers
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.database import reading, transaction
-from core.errors import DashboardError, NotFoundError
+from core.errors import DashboardError, NotFoundError, Problem, ServiceError
 from core.language import _
 from core.models import JobState, Origin, Product, ProductOffer, SyncRun
 from core.settings import Settings
@@ -30,6 +30,7 @@ from core.text import fold, storable
 log = logging.getLogger(__name__)
 
 _REPORT_EVERY_S = 0.3
+_MANY = 5
 _Remote = TypeVar("_Remote", RemoteProduct, RemoteOffer)
 
 
@@ -244,11 +245,12 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
         with transaction(engine) as session:
             now = datetime.now(UTC)
             plan = plan_sync(remote, known_products(session), is_sample=is_sample)
+            _check_not_emptied(plan)
             new_ids = apply_plan(session, plan, now=now)
             job_ids = covers.order_first_covers(
                 session,
                 settings,
-                new_ids[: settings.covers_per_sync],
+                new_ids[::-1][: settings.covers_per_sync],  # the newest first, as they are listed
                 created_by="sync",
                 now=now,
                 sync_run_id=run_id,
@@ -271,6 +273,20 @@ def fail_run(session: Session, run_id: int, error: Exception, *, now: datetime) 
         if isinstance(error, DashboardError)
         else _("Something unexpected went wrong during the sync. Try again.")
     )
+
+
+def _check_not_emptied(plan: SyncPlan) -> None:
+    """Refuse a list that has nothing in it where many offers were: more likely an outage."""
+    if plan.seen == 0 and len(plan.archive) >= _MANY:
+        raise ServiceError(
+            _(
+                "Hotmart answered with an empty list, though it listed {count} offers before."
+                " Nothing was put away. Try again later; if it stays so, check which account"
+                " HOTMART_CLIENT_ID belongs to."
+            ).format(count=len(plan.archive)),
+            problem=Problem.WRONG_ANSWER,
+            permanent=False,
+        )
 
 
 class _Progress:

@@ -9,7 +9,6 @@ from core.language import _
 from core.models import Product
 from pages.components import image_panel, offer_name, url_state, wiring
 from pages.components.feedback import show_errors
-from pages.components.formats import money
 
 _MOST_FOUND = 50
 
@@ -20,7 +19,7 @@ def chosen_product(app: App) -> Product | None:
     if not given:
         return None
     with show_errors(), reading(app.engine) as session:
-        return products.get_product(session, int(given) if given.isdecimal() else 0)
+        return products.get_product(session, url_state.as_number(given) or 0)
     return None
 
 
@@ -64,13 +63,5 @@ if product is None:
         else _("Choose an offer to see its pictures, or press *Manage* on its card.")
     )
 else:
-    with st.container(border=True):
-        offer_name.draw(product)
-        st.text(
-            " · ".join(
-                part
-                for part in (product.producer_name, money(product.price, product.currency))
-                if part
-            )
-        )
+    offer_name.draw(product)
     image_panel.draw(app, product)

@@ -50,6 +50,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 product_id = int(about) if about else None
 draw_new(app)
 notes_section.draw_undo(app)
+notes_section.draw_lost_edit(app)
 with reading(app.engine) as session:
     total = notes.list_notes(session, product_id=product_id, search=search).total
 st.caption(plain(plural("{count} note", "{count} notes", total).format(count=total)))

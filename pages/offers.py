@@ -66,7 +66,7 @@ def draw_filters(known_statuses: list[str]) -> tuple[Filter, Sort]:
         )
         status = url_state.choice(
             _("Status"),
-            {"": _("All")}
+            {"": _("All listed")}
             | {name: formats.status(name) for name in [*known_statuses, products.ARCHIVED]},
             key="status",
             on_change=changed,
@@ -161,15 +161,40 @@ def draw_cards(app: App, wanted: Filter, sort: Sort, page: int) -> None:
     draw()
 
 
-def draw_empty(wanted: Filter) -> None:
+def draw_empty(app: App, wanted: Filter) -> None:
     """Say why there is nothing to see, and what to do."""
     if wanted == Filter():
+        with reading(app.engine) as session:
+            archived = products.count_products(session, Filter(status=products.ARCHIVED))
+        if archived:
+            st.info(
+                plural(
+                    "{count} offer is no longer listed. Its pictures and notes are kept.",
+                    "{count} offers are no longer listed. Their pictures and notes are kept.",
+                    archived,
+                ).format(count=archived)
+            )
+            if st.button(_("Show them"), key="show-archived"):
+                st.query_params["status"] = products.ARCHIVED
+                st.rerun()
+            return
         st.info(_("No offers yet. Press *Sync with Hotmart* in the sidebar to bring them in."))
         return
     st.info(_("No offer matches this search and these filters."))
     if st.button(_("Clear search and filters"), key="clear-filters"):
         url_state.clear("search", "status", "origin", "picture", "sort", "page")
         st.rerun()
+
+
+def begin_at_the_top(page: int) -> None:
+    """Scroll up after a change of page; no native element can."""
+    if st.session_state.get("drawn_page", page) != page:
+        st.html(
+            f"<script>/* page {page} */"
+            """document.querySelector('[data-testid="stMain"]').scrollTo({top: 0})</script>""",
+            unsafe_allow_javascript=True,
+        )
+    st.session_state["drawn_page"] = page
 
 
 app = wiring.current_app()
@@ -185,8 +210,9 @@ st.caption(formats.plain(plural("{count} offer", "{count} offers", total).format
 draw_missing(app, missing)
 cards = st.container()
 page = url_state.page_number(products.page_count(total))
+begin_at_the_top(page)
 with cards:
     if total:
         draw_cards(app, wanted, sort, page)
     else:
-        draw_empty(wanted)
+        draw_empty(app, wanted)

@@ -20,9 +20,10 @@ _DELETED = "deleted_note"
 def draw(app: App, product: Product) -> None:
     """Draw the notes of one offer, with the field for a new one."""
     draw_new(app, product.id or 0)
-    draw_undo(app)
+    draw_undo(app, product_id=product.id)
     with reading(app.engine) as session:
         found = notes.list_notes(session, product_id=product.id)
+    draw_lost_edit(app, product_id=product.id)
     if not found.items:
         st.caption(_("No notes yet. Write down what works for this offer."))
     for note, _product in found.items:
@@ -49,10 +50,10 @@ def draw_new(app: App, product_id: int) -> None:
             opened.rerun_here()
 
 
-def draw_undo(app: App) -> None:
-    """Offer to bring back the note that was deleted last."""
-    note_id = st.session_state.get(_DELETED)
-    if note_id is None:
+def draw_undo(app: App, *, product_id: int | None = None) -> None:
+    """Offer to bring back the note that was deleted last, if it was about this offer."""
+    note_id, about = st.session_state.get(_DELETED, (None, None))
+    if note_id is None or product_id not in (None, about):
         return
     with st.container(horizontal=True, vertical_alignment="center", border=True):
         st.text(_("The note was deleted."))
@@ -64,10 +65,35 @@ def draw_undo(app: App) -> None:
                 opened.rerun_here()
 
 
+def draw_lost_edit(app: App, *, product_id: int | None = None) -> None:
+    """Keep what is being written about a note that was deleted elsewhere meanwhile."""
+    note_id, about, _last_seen = st.session_state.get(_EDITED, (None, None, None))
+    if note_id is None or product_id not in (None, about):
+        return
+    with reading(app.engine) as session:
+        if not notes.is_deleted(session, note_id):
+            return
+    text = st.session_state.get(f"text-{note_id}", "")
+    with st.container(border=True):
+        st.warning(_("The note you are editing was deleted elsewhere. Your text is still here."))
+        kept = st.text_area(_("Note"), text, key=f"kept-{note_id}", height=160)
+        with st.container(horizontal=True, gap="xsmall"):
+            if st.button(_("Bring it back with this text"), key=f"revive-{note_id}"):
+                with show_errors():
+                    with transaction(app.engine) as session:
+                        notes.restore_note(session, note_id)
+                        notes.edit_note(session, note_id, text=kept, now=_now())
+                    del st.session_state[_EDITED]
+                    opened.rerun_here()
+            if st.button(_("Cancel"), key=f"let-go-{note_id}"):
+                del st.session_state[_EDITED]
+                opened.rerun_here()
+
+
 def draw_note(app: App, note: ProductNote) -> None:
     """Draw one note with its buttons."""
     with st.container(border=True, key=f"note-{note.id}", gap="xsmall"):
-        if st.session_state.get(_EDITED) == note.id:
+        if st.session_state.get(_EDITED, (None,))[0] == note.id:
             _draw_editor(app, note)
             return
         st.markdown(without_pictures(note.note))
@@ -80,7 +106,7 @@ def draw_note(app: App, note: ProductNote) -> None:
         )
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Edit"), key=f"edit-{note.id}", type="tertiary"):
-                st.session_state[_EDITED] = note.id
+                st.session_state[_EDITED] = (note.id, note.product_id, note.updated_at)
                 opened.rerun_here()
             label = _("Unpin") if note.pinned else _("Pin")
             if st.button(label, key=f"pin-{note.id}", type="tertiary", icon=":material/push_pin:"):
@@ -92,7 +118,7 @@ def draw_note(app: App, note: ProductNote) -> None:
                 with show_errors():
                     with transaction(app.engine) as session:
                         notes.delete_note(session, note.id or 0, now=_now())
-                    st.session_state[_DELETED] = note.id
+                    st.session_state[_DELETED] = (note.id, note.product_id)
                     opened.rerun_here()
 
 
@@ -104,7 +130,10 @@ def _draw_editor(app: App, note: ProductNote) -> None:
         if st.button(_("Save note"), key=f"save-{note.id}", type="primary"):
             with show_errors():
                 with transaction(app.engine) as session:
-                    notes.edit_note(session, note.id or 0, text=text, now=_now())
+                    last_seen = st.session_state[_EDITED][2]
+                    notes.edit_note(
+                        session, note.id or 0, text=text, now=_now(), last_seen=last_seen
+                    )
                 del st.session_state[_EDITED]
                 opened.rerun_here()
         if st.button(_("Cancel"), key=f"cancel-{note.id}"):

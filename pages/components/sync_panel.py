@@ -31,7 +31,6 @@ def draw(app: App) -> None:
     st.fragment(_draw_progress, run_every=_WATCH_S if watched else None)(
         app, run.id if run else None
     )
-    _draw_connections(app)
 
 
 def _draw_progress(app: App, watched_run: int | None) -> None:
@@ -55,6 +54,7 @@ def _draw_progress(app: App, watched_run: int | None) -> None:
                 ).format(count=waiting)
             )
         )
+    _draw_connections(app)
 
 
 def _draw_running(run: SyncRun) -> None:
@@ -76,7 +76,7 @@ def _draw_running(run: SyncRun) -> None:
 def _draw_last(run: SyncRun) -> None:
     when = ago(run.finished_at or run.started_at)
     if run.state == JobState.FAILED:
-        st.error(plain(_("The sync {when} failed. {why}").format(when=when, why=run.error)))
+        st.error(plain(_("The sync failed {when}. {why}").format(when=when, why=run.error)))
         return
     counts = [
         text.format(count=count)

@@ -59,11 +59,16 @@ def page_number(pages: int, *, key: str = "page") -> int:
         _remembered(
             key,
             "1",
-            lambda value: value.isdecimal() and 1 <= int(value) <= pages,
+            lambda value: (number := as_number(value)) is not None and 1 <= number <= pages,
             lambda widget: str(st.pagination(pages, key=widget, on_change=_chosen)),
             to_widget=int,
         )
     )
+
+
+def as_number(value: str) -> int | None:
+    """Return the number in an address, or nothing when there is none, or no sensible one."""
+    return int(value) if value.isdecimal() and len(value) <= 9 else None
 
 
 def first_page(key: str = "page") -> None:

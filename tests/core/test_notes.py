@@ -5,7 +5,7 @@ from sqlmodel import select
 
 from core import notes
 from core.database import reading, transaction
-from core.errors import InvalidInputError, NotFoundError
+from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.models import ProductNote
 from core.notes import LONGEST_NOTE
 from tests.builders import NOW, make_note, make_product
@@ -175,6 +175,25 @@ class TestEditNote:
             notes.edit_note(session, note.id, text=text, now=LATER)
 
         assert stored() == before
+
+
+class TestEditNoteInTwoPlaces:
+    def test_refuses_the_one_who_did_not_see_the_others_words(self, engine):
+        with transaction(engine) as session:
+            product = make_product()
+            session.add(product)
+            session.flush()
+            note = make_note(product)
+            session.add(note)
+            session.flush()
+            seen = note.updated_at
+            notes.edit_note(session, note.id, text="A", now=seen + timedelta(seconds=1))
+
+        with transaction(engine) as session, pytest.raises(ConflictError, match="elsewhere"):
+            notes.edit_note(session, note.id, text="B", now=NOW, last_seen=seen)
+
+        with reading(engine) as session:
+            assert notes.get_note(session, note.id).note == "A"
 
 
 class TestDeleteNote:

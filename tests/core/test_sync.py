@@ -539,6 +539,33 @@ class TestRunSync:
         assert len(job_ids) == run.covers_queued == ordered
         assert run.created == 5
 
+    def test_orders_the_newest_covers_first(self, engine, sync_with):
+        remote = [make_remote_product() for _ in range(3)]
+
+        _, job_ids = sync_with(Listing(*remote), covers_per_sync=2)
+
+        with reading(engine) as session:
+            ordered = [session.get_one(CoverJob, job_id).product_id for job_id in job_ids]
+            ids = sorted(session.exec(select(Product.id)).all(), reverse=True)
+        assert ordered == ids[:2]
+
+    def test_puts_nothing_away_for_an_empty_list_where_many_were(self, sync_with, products):
+        sync_with(Listing(*[make_remote_product() for _ in range(5)]))
+
+        run, _ = sync_with(Listing())
+
+        assert run.state == JobState.FAILED
+        assert "empty list" in run.error
+        assert not any(product.archived_at for product in products())
+
+    def test_puts_away_the_last_few_when_the_list_is_empty(self, sync_with, products):
+        sync_with(Listing(make_remote_product()))
+
+        run, _ = sync_with(Listing())
+
+        assert run.archived == 1
+        assert all(product.archived_at for product in products())
+
     def test_that_fails_leaves_everything_and_says_why(self, sync_with, products):
         remote = make_remote_product()
         sync_with(Listing(remote))

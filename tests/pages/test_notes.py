@@ -201,3 +201,16 @@ class TestChanging:
         assert "First words" in shown(dashboard)
         assert written(dashboard) == ["First words"]
         assert [b for b in dashboard.at.button if b.key == "undo-delete"] == []
+
+    def test_keeps_what_is_written_about_a_note_deleted_elsewhere(self, dashboard, note):
+        dashboard.open("notes")
+        dashboard.press(f"edit-{note.id}")
+        dashboard.at.text_area(key=f"text-{note.id}").set_value("Long thoughts")
+        with transaction(dashboard.app.engine) as session:
+            notes.delete_note(session, note.id, now=NOW)
+
+        dashboard.run()
+
+        assert "deleted elsewhere" in dashboard.said()
+        dashboard.press(f"revive-{note.id}")
+        assert written(dashboard) == ["Long thoughts"]

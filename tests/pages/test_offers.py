@@ -160,6 +160,7 @@ class TestFilters:
             {"page": "x"},
             {"page": "²"},
             {"page": "9" * 50},
+            {"page": "1" * 5_000},
         ],
     )
     def test_of_a_broken_link_are_the_defaults(self, dashboard, address):
