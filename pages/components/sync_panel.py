@@ -24,19 +24,24 @@ def draw(app: App) -> None:
     ):
         with show_errors():
             app.jobs.start_sync(Trigger.BUTTON)
-    with reading(app.engine) as session:
-        run = sync.running_run(session)
-        covers_under_way = covers.count_jobs(session)
-    watched = bool(run or covers_under_way)
-    st.fragment(_draw_progress, run_every=_WATCH_S if watched else None)(
-        app, run.id if run else None
-    )
+    already_read = [_read(app)]
+    run, covers_under_way = already_read[0]
+    watched_run = run.id if run and run.state == JobState.RUNNING else None
+    watched = bool(watched_run or covers_under_way)
+
+    @st.fragment(run_every=_WATCH_S if watched else None)
+    def progress() -> None:
+        _draw_progress(app, watched_run, *(already_read.pop() if already_read else _read(app)))
+
+    progress()
 
 
-def _draw_progress(app: App, watched_run: int | None) -> None:
+def _read(app: App) -> tuple[SyncRun | None, int]:
     with reading(app.engine) as session:
-        run = sync.last_run(session)
-        waiting = covers.count_jobs(session)
+        return sync.last_run(session), covers.count_jobs(session)
+
+
+def _draw_progress(app: App, watched_run: int | None, run: SyncRun | None, waiting: int) -> None:
     if watched_run and run and run.state != JobState.RUNNING and not opened.current():
         say(_("The sync is done.") if run.state == JobState.SUCCEEDED else _("The sync failed."))
         st.rerun()
