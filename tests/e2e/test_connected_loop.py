@@ -307,7 +307,7 @@ def test_an_offer_that_vanishes_returns_with_its_picture_and_notes(page, world):
     screen.choose(page, "Status", "No longer listed")
     expect(offer).to_contain_text("No longer listed")
     expect(offer.locator("img")).to_have_attribute("src", picture)
-    screen.choose(page, "Status", "All")
+    screen.choose(page, "Status", "All listed")
     expect(offer).to_have_count(0)
 
     world.hotmart.add_product(price=33, **COMES_AND_GOES)
