@@ -13,7 +13,7 @@ import streamlit as st
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from core.api import picture_route
+from core.api import create_api, picture_route
 from core.app import App, create_app
 from core.errors import DashboardError
 from core.settings import read_settings
@@ -51,6 +51,7 @@ app = st.App(
     ROOT / "pages" / "frame.py",
     routes=[
         picture_route(wiring.current_app),
+        Mount("/api", create_api(wiring.current_app)),
         Mount("/app/static/brand", StaticFiles(directory=ROOT / "data" / "brand")),
     ],
     lifespan=lifespan,

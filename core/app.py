@@ -9,7 +9,7 @@ from core.clients.hotmart import HotmartClient
 from core.clients.openai_images import OpenAIImagesPainter
 from core.clients.sample_catalogue import SampleCatalogue
 from core.database import migrate, open_engine
-from core.jobs import Jobs
+from core.jobs import DASHBOARD, Jobs
 from core.painting import Painter
 from core.picture_store import FolderStore, open_store
 from core.settings import Settings
@@ -30,8 +30,10 @@ class App:
     notices: tuple[str, ...] = ()
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings, *, executor: str = DASHBOARD) -> App:
     """Open everything and bring the database up to date; jobs don't run before their launch.
+
+    ``executor`` says what kind of process this is, for its jobs.
 
     :raises SettingsError: if a setting can't be used
     :raises StartError: if the database or the picture store can't be used
@@ -58,7 +60,7 @@ def create_app(settings: Settings) -> App:
     engine = open_engine(settings.database)
     migrate(engine)
     store = open_store(settings.pictures)
-    jobs = Jobs(engine, store, painter, _catalogue(settings), settings)
+    jobs = Jobs(engine, store, painter, _catalogue(settings), settings, executor)
     return App(settings, engine, store, jobs, notices)
 
 

@@ -260,6 +260,16 @@ def count_jobs(session: Session, *, states: Sequence[JobState] = ACTIVE_STATES) 
     return session.exec(query).one()
 
 
+def count_by_state(session: Session, *, sync_run_id: int) -> dict[str, int]:
+    """Return how many of the orders that a sync wrote down are in each state."""
+    query = (
+        select(CoverJob.state, func.count())
+        .where(CoverJob.sync_run_id == sync_run_id)
+        .group_by(CoverJob.state)
+    )
+    return dict(session.exec(query).all())
+
+
 def month_start(now: datetime) -> datetime:
     """Return the moment at which the month of ``now`` began (UTC)."""
     return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -5,6 +5,9 @@ DashboardError
 ├── StartError             the database or a folder can't be used as it is
 ├── NotFoundError          the row or the file is gone
 ├── InvalidInputError      what was typed or uploaded can't be taken
+├── SignInError            nobody, or nobody we know, is asking
+├── ForbiddenError         whoever asks may not do this
+├── TooManyError           too many wrong tries; wait
 ├── ConflictError          somebody else changed it meanwhile
 ├── BudgetReachedError     the month's money for pictures is spent
 └── ServiceError           Hotmart or the image service failed
@@ -33,6 +36,22 @@ class NotFoundError(DashboardError):
 
 class InvalidInputError(DashboardError):
     """What was typed or uploaded can't be taken; nothing was changed."""
+
+
+class SignInError(DashboardError):
+    """Whoever asks did not say who they are, or is not known."""
+
+
+class ForbiddenError(DashboardError):
+    """Whoever asks may not do this."""
+
+
+class TooManyError(DashboardError):
+    """Too many tries; ``retry_after`` says how many seconds to wait."""
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ConflictError(DashboardError):

@@ -4,20 +4,25 @@ Orders are rows of our own tables, written first; DBOS carries them out under th
 order whose job was never handed over (a crash in between) is handed over at the next start.
 """
 
+import hashlib
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
 
-from core import covers, sync
+from core import covers, events, sync
 from core.database import open_engine, reading, sqlite_module, transaction, use_wal
 from core.errors import DashboardError, StartError
+from core.events import ProductNews
 from core.language import _
+from core.locks import held
 from core.models import CoverJob, SyncRun
 from core.painting import Painter
 from core.picture_store import FolderStore
@@ -40,11 +45,21 @@ _POLL_S, _POLL_PAID_S = 0.2, 0.1
 _START_LIMIT_S = 60.0
 _STOP_WAIT_S = 3
 """A cover under way may be done by then; a paid one that isn't is taken up at the next start."""
+_COMMAND_STOP_WAIT_S = 900
+"""A command ends only when the covers it took are done: nobody would take them up soon."""
 _MARKETER_FIRST, _SYNC_AFTER = 1, 10
+
+DASHBOARD, COMMAND = "dashboard", "command"
+"""Who carries jobs out. Each takes up at its start what its own kind left; at most one command
+runs in a folder, and the dashboard takes up what a command left that is no more."""
+_LOOK_FOR_LEFTOVERS_S = 5.0
 
 
 class Jobs:
-    """The background of one process. One at a time: DBOS is one per process."""
+    """The background of one process. One at a time: DBOS is one per process.
+
+    ``executor`` says what kind of process it is: ``DASHBOARD`` or ``COMMAND``.
+    """
 
     def __init__(
         self,
@@ -53,13 +68,16 @@ class Jobs:
         painter: Painter,
         catalogue: Catalogue,
         settings: Settings,
+        executor: str = DASHBOARD,
     ) -> None:
         self.engine = engine
         self.store = store
         self.painter = painter
         self.catalogue = catalogue
         self.settings = settings
+        self.executor = executor
         self._launched = threading.Event()
+        self._closed = threading.Event()
         self._failure: Exception | None = None
 
     def launch(self) -> None:
@@ -67,10 +85,12 @@ class Jobs:
         global _current
         try:
             _current = self
-            DBOS(config=_config(self.settings))
+            DBOS(config=_config(self.settings) | {"executor_id": self.executor})
             DBOS.launch()
             self._register_queues()
-            self._schedule()
+            if self.executor == DASHBOARD:
+                self._schedule()
+                threading.Thread(target=self._take_over, name="take-over", daemon=True).start()
             self._hand_over_leftovers()
         except Exception as error:
             log.exception("The job queue did not start")
@@ -81,8 +101,39 @@ class Jobs:
     def close(self) -> None:
         """Stop working; what is under way is taken up at the next start."""
         global _current
-        DBOS.destroy(workflow_completion_timeout_sec=_STOP_WAIT_S)
+        self._closed.set()
+        is_command = self.executor == COMMAND
+        DBOS.destroy(
+            workflow_completion_timeout_sec=_COMMAND_STOP_WAIT_S if is_command else _STOP_WAIT_S
+        )
         _current = None
+
+    @contextmanager
+    def alone(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Wait until no other command runs in this folder, then be the one that does."""
+        while True:
+            with held(self._lock) as is_ours:
+                if is_ours:
+                    yield
+                    return
+            waiting()
+            time.sleep(_LOOK_FOR_LEFTOVERS_S / 10)
+
+    @property
+    def _lock(self) -> Path:
+        return self.settings.data_dir / "command.lock"
+
+    def _take_over(self) -> None:
+        """Take up what a command left that was ended in the middle, now and later."""
+        while True:
+            try:
+                with held(self._lock) as is_ours:
+                    if is_ours and not self._closed.is_set():
+                        DBOS._recover_pending_workflows([COMMAND])
+            except Exception:
+                log.exception("What a command left could not be taken up; trying again")
+            if self._closed.wait(_LOOK_FOR_LEFTOVERS_S):
+                return
 
     def start_sync(self, trigger: Trigger) -> SyncRun:
         """Start a sync, or return the one under way.
@@ -143,6 +194,16 @@ class Jobs:
             target=self._enqueue_covers, args=(job_ids, _SYNC_AFTER), daemon=True
         ).start()  # thousands take a while; what a crash leaves out is handed over at the start
         return len(job_ids)
+
+    def take_event(self, news: ProductNews) -> None:
+        """Have what Hotmart sent worked in; the same event again changes nothing.
+
+        :raises StartError: if the job queue could not be started
+        """
+        self._wait_until_launched()
+        event = hashlib.sha256(news.event_id.encode()).hexdigest()
+        with SetWorkflowID(f"event-{event}"):
+            DBOS.enqueue_workflow(SYNC_QUEUE, work_in_event, news.as_dict())
 
     def _enqueue_covers(self, job_ids: Iterable[str], priority: int) -> None:
         queue = PAID_QUEUE if self.painter.is_paid else BUILT_IN_QUEUE
@@ -218,6 +279,22 @@ def sync_step(run_id: int) -> list[str]:
     return sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id)
 
 
+@DBOS.workflow(name="event")
+def work_in_event(news: dict[str, Any]) -> None:
+    """Write down what an event says, then hand over the cover it may bring."""
+    _jobs()._enqueue_covers(event_step(news), priority=_SYNC_AFTER)
+
+
+@DBOS.step(name="event_step")
+def event_step(news: dict[str, Any]) -> list[str]:
+    """Write; return the ids of the cover orders. Repeated, it changes nothing."""
+    jobs = _jobs()
+    with transaction(jobs.engine) as session:
+        if not events.remember(session, news["event_id"], now=_now()):
+            return []
+        return events.take_news(session, jobs.settings, events.ProductNews(**news), now=_now())
+
+
 @DBOS.workflow(name="make_cover")
 def make_cover(job_id: str) -> None:
     """Paint, then attach; whatever goes wrong ends in a sentence on the order."""
@@ -285,7 +362,6 @@ def _config(settings: Settings) -> Any:
     config: dict[str, Any] = {
         "name": "capista",
         "application_version": APPLICATION_VERSION,
-        "executor_id": "dashboard",
         "log_level": "WARNING",
         "enable_otlp": False,
     }

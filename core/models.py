@@ -296,3 +296,44 @@ class CoverJob(SQLModel, table=True):
     created_at: datetime = _moment()
     started_at: datetime | None = _time()
     finished_at: datetime | None = _time()
+
+
+class ApiToken(SQLModel, table=True):
+    """A key with which another program gets in; the secret itself is not kept."""
+
+    __tablename__ = "api_tokens"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    role: str
+    digest: str = Field(unique=True)
+    """SHA-256 of the secret, in hexadecimal."""
+    created_by: str
+    created_at: datetime = _moment()
+    expires_at: datetime | None = _time()
+    last_used_at: datetime | None = _time()
+    revoked_at: datetime | None = _time()
+
+
+class IdempotentCall(SQLModel, table=True):
+    """A call that carried an ``Idempotency-Key``, and how it was answered."""
+
+    __tablename__ = "idempotent_calls"
+
+    id: str = Field(primary_key=True)
+    """SHA-256 over the caller, the address and the key."""
+    body_digest: str
+    status: int | None = None
+    answer: str | None = None
+    """Null while the call is under way."""
+    headers: str | None = None
+    created_at: datetime = _moment()
+
+
+class WebhookEvent(SQLModel, table=True):
+    """An event from Hotmart that was taken, so that it is not taken twice."""
+
+    __tablename__ = "webhook_events"
+
+    id: str = Field(primary_key=True)
+    received_at: datetime = _moment()

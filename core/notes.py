@@ -118,13 +118,15 @@ def is_deleted(session: Session, note_id: int) -> bool:
     return note is not None and note.deleted_at is not None
 
 
-def get_note(session: Session, note_id: int) -> ProductNote:
-    """Return a note that was not deleted.
+def get_note(session: Session, note_id: int, *, product_id: int | None = None) -> ProductNote:
+    """Return a note that was not deleted; with ``product_id``, only if it is about that offer.
 
     :raises NotFoundError: if it was, or never was
     """
     note = fetch(session, ProductNote, note_id)
     if note is None or note.deleted_at is not None:
+        raise _gone()
+    if product_id not in (None, note.product_id):
         raise _gone()
     return note
 

@@ -1,6 +1,6 @@
 """The offers: finding them, and what is shown of one at a glance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,10 +11,10 @@ from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
 from core.database import fetch
-from core.errors import NotFoundError, Problem
+from core.errors import InvalidInputError, NotFoundError, Problem
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Origin, Product, ProductNote
-from core.text import like_patterns
+from core.text import fold, like_patterns, storable
 
 PAGE_SIZE = 24
 ARCHIVED = "ARCHIVED"
@@ -128,6 +128,57 @@ def get_product(session: Session, product_id: int, *, lock: bool = False) -> Pro
             _("This offer is no longer here. Reload the page to see the offers there are.")
         )
     return product
+
+
+def add_product(session: Session, values: Mapping[str, Any], *, now: datetime) -> Product:
+    """Add an offer that the marketer typed in.
+
+    :raises InvalidInputError: if the name is empty, or a link is no web address
+    """
+    product = Product(
+        origin=Origin.MANUAL, name="", first_seen_at=now, last_seen_at=now, status="ACTIVE"
+    )
+    _write(product, values)
+    session.add(product)
+    session.flush()
+    return product
+
+
+def change_product(session: Session, product_id: int, values: Mapping[str, Any]) -> Product:
+    """Change some of what is known of an offer.
+
+    :raises NotFoundError: if the offer is gone
+    :raises InvalidInputError: if a value can't be taken, or is Hotmart's to change
+    """
+    product = get_product(session, product_id, lock=True)
+    if product.origin in (Origin.CREATED, Origin.PROMOTED):
+        theirs = sorted(_FROM_HOTMART.intersection(values))
+        if theirs:
+            raise InvalidInputError(
+                _(
+                    "This offer comes from Hotmart, and so do these values: {names}. The next"
+                    " sync would undo the change; make it at Hotmart."
+                ).format(names=", ".join(theirs))
+            )
+    _write(product, values)
+    return product
+
+
+_FROM_HOTMART = frozenset({"name", "producer_name", "price", "currency"})
+
+
+def _write(product: Product, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(product, name, storable(value).strip() if isinstance(value, str) else value)
+    if not product.name:
+        raise InvalidInputError(_("Give the offer a name."))
+    for name in ("hotlink", "sales_page_url"):
+        link = getattr(product, name)
+        if link and not link.lower().startswith(("https://", "http://")):
+            raise InvalidInputError(
+                _("{name} must be a web address that starts with https://.").format(name=name)
+            )
+    product.search_text = fold(f"{product.name} {product.producer_name or ''}".strip())
 
 
 def find_products(session: Session, search: str, *, limit: int = 50) -> list[Product]:

@@ -267,6 +267,8 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
 def fail_run(session: Session, run_id: int, error: Exception, *, now: datetime) -> None:
     """Write down why a run came to nothing. Only our own errors' sentences are shown."""
     run = get_run(session, run_id)
+    if run.state != JobState.RUNNING:
+        return  # it ended meanwhile, in another process
     run.state, run.finished_at = JobState.FAILED, now
     run.error = (
         str(error)

@@ -740,3 +740,15 @@ class TestRunSyncWithHotmart:
 
         with reading(engine) as session:
             assert session.exec(select(ProductImage)).all() == []
+
+
+def test_a_run_that_ended_meanwhile_in_another_process_is_not_failed(engine):
+    with transaction(engine) as session:
+        run, _is_new = sync.start_run(session, trigger=Trigger.COMMAND, now=NOW)
+        run.state = JobState.SUCCEEDED
+
+    with transaction(engine) as session:
+        sync.fail_run(session, run.id, ValueError("interrupted"), now=NOW)
+
+    with reading(engine) as session:
+        assert sync.get_run(session, run.id).state == JobState.SUCCEEDED
