@@ -1,0 +1,186 @@
+"""The command line: a third thin face, beside the pages and the API.
+
+It ends with 0 when all is well, 1 when something could not be done, and 2 when it was asked in
+a way it does not know.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypeVar
+
+import typer
+
+from core import covers, sync, tokens
+from core.access import Role
+from core.app import App, create_app
+from core.database import reading, transaction
+from core.errors import DashboardError
+from core.jobs import COMMAND
+from core.models import ACTIVE_STATES, JobState, SyncRun
+from core.settings import read_settings
+from core.sync import Trigger
+
+cli = typer.Typer(
+    name="python -m core",
+    help="Capista without a screen. Settings come from the environment or .env.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+token_cli = typer.Typer(help="Tokens with which other programs call the API.", no_args_is_help=True)
+cli.add_typer(token_cli, name="token")
+
+_LOOK_EVERY_S = 0.3
+_PLAIN_LINE_EVERY_S = 10.0
+_T = TypeVar("_T")
+
+
+@cli.callback()
+def options(
+    verbose: Annotated[bool, typer.Option(help="Print the log too, to standard error.")] = False,
+) -> None:
+    """Set up what all commands share."""
+    if not verbose:  # whoever calls gets one sentence, not a traceback
+        logging.basicConfig(handlers=[logging.NullHandler()])
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+
+
+@cli.command("sync")
+def sync_command() -> None:
+    """Bring the offers in, wait until their covers are made, and print the counts.
+
+    A sync under way is waited for instead. May run beside the dashboard; a second sync command
+    waits for the first. Progress goes to standard error, the counts to standard output. Ends with
+    1 if the sync failed; covers that failed are counted in the last line.
+    """
+    with _app() as app, _working(app):
+        run = app.jobs.start_sync(Trigger.COMMAND)
+        run = _watch("Sync", lambda: _run_state(app, run.id or 0))
+        if run.state == JobState.FAILED:
+            raise DashboardError(run.error or "")
+        failed = _watch("Covers", lambda: _covers_state(app, run.id or 0))
+        counts = ("seen", "created", "updated", "unchanged", "archived", "covers_queued")
+        typer.echo(" ".join(f"{name}={getattr(run, name)}" for name in counts))
+        typer.echo(f"covers_failed={failed}")
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the HTTP API."""
+    from core.api import create_api
+
+    def no_app() -> App:
+        raise RuntimeError("the document needs no App")
+
+    typer.echo(json.dumps(create_api(no_app).openapi(), indent=2, ensure_ascii=False))
+
+
+@token_cli.command("create")
+def create_token(
+    name: Annotated[str, typer.Argument(help="What the token is for, for example the program.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")],
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="End it after so many days.")
+    ] = None,
+) -> None:
+    """Create a token and print it, alone, on the last line. It is shown only this once."""
+    now = datetime.now(UTC)
+    with _app() as app, transaction(app.engine) as session:
+        _token, secret = tokens.create_token(
+            session,
+            name=name,
+            role=role,
+            created_by="command",
+            now=now,
+            expires_at=now + timedelta(days=days) if days else None,
+        )
+    typer.echo(secret)
+
+
+@token_cli.command("list")
+def list_tokens() -> None:
+    """List the tokens: id, name, role, last use, end, and whether it was revoked."""
+    with _app() as app, reading(app.engine) as session:
+        for token in tokens.list_tokens(session):
+            state = "revoked" if token.revoked_at else "valid"
+            used = token.last_used_at.isoformat() if token.last_used_at else "never used"
+            ends = token.expires_at.isoformat() if token.expires_at else "no end"
+            typer.echo("\t".join([str(token.id), token.name, token.role, used, ends, state]))
+
+
+@token_cli.command("revoke")
+def revoke_token(
+    token_id: Annotated[int, typer.Argument(help="The number that 'token list' shows.")],
+) -> None:
+    """End a token at once."""
+    with _app() as app, transaction(app.engine) as session:
+        token = tokens.revoke_token(session, token_id, now=datetime.now(UTC))
+    typer.echo(f"Token {token.id} ({token.name}) is revoked.")
+
+
+def main() -> None:
+    """Run the command that was asked for; an error of ours is one sentence and exit code 1."""
+    try:
+        cli()
+    except DashboardError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _app() -> Iterator[App]:
+    app = create_app(read_settings(), executor=COMMAND)
+    try:
+        yield app
+    finally:
+        app.engine.dispose()
+
+
+@contextmanager
+def _working(app: App) -> Iterator[None]:
+    with app.jobs.alone(_say_once("Another command works on this folder; waiting for its end.")):
+        app.jobs.launch()
+        try:
+            yield
+        finally:
+            app.jobs.close()
+
+
+def _say_once(words: str) -> Callable[[], None]:
+    left = [words]
+    return lambda: typer.echo(left.pop(), err=True) if left else None
+
+
+def _run_state(app: App, run_id: int) -> tuple[bool, SyncRun, str]:
+    with reading(app.engine) as session:
+        run = sync.get_run(session, run_id)
+    done = f"{run.step_done} of {run.step_total}" if run.step_total else f"{run.step_done}"
+    return run.state != JobState.RUNNING, run, f"{run.step or 'starting'}: {done}"
+
+
+def _covers_state(app: App, run_id: int) -> tuple[bool, int, str]:
+    with reading(app.engine) as session:
+        states = covers.count_by_state(session, sync_run_id=run_id)
+    waiting = sum(states.get(state, 0) for state in ACTIVE_STATES)
+    return not waiting, states.get(JobState.FAILED, 0), f"{waiting} to go"
+
+
+def _watch(what: str, look: Callable[[], tuple[bool, _T, str]]) -> _T:
+    """Look until it is done; say how far it is: on one line in a terminal, else now and then."""
+    is_terminal = sys.stderr.isatty()
+    last, plain_line_at = "", 0.0
+    while True:
+        done, found, words = look()
+        if is_terminal:
+            typer.echo(f"\r\x1b[K{what}: {words}", nl=done, err=True)
+        elif words != last and (done or time.monotonic() >= plain_line_at):
+            last, plain_line_at = words, time.monotonic() + _PLAIN_LINE_EVERY_S
+            typer.echo(f"{what}: {words}", err=True)
+        if done:
+            return found
+        time.sleep(_LOOK_EVERY_S)
