@@ -514,7 +514,7 @@ class TestBudget:
         with transaction(engine) as session:
             session.add(make_image(product, cost_usd=Decimal("0.99"), created_at=last_month))
 
-        order(settings=limited("1"))
+        assert order(settings=limited("1")).state == JobState.QUEUED
 
     def test_counts_what_is_being_painted(self, engine, product, order, limited):
         with transaction(engine) as session:
@@ -534,7 +534,7 @@ class TestBudget:
         assert jobs()[0].state == JobState.QUEUED
 
     def test_concerns_no_built_in_cover(self, order):
-        order(settings=read_settings(monthly_budget_usd="0"))
+        assert order(settings=read_settings(monthly_budget_usd="0")).state == JobState.QUEUED
 
 
 class TestEstimate:
