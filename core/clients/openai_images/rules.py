@@ -152,10 +152,7 @@ def check_size(model: str, size: str) -> str:
 def _check_free_size(width: int, height: int) -> None:
     """Hold a size against the rules of gpt-image-2 and its successors."""
     size = f"{width}x{height}"
-    if width % 16 or height % 16:
-        nearby = f"{-(-width // 16) * 16}x{-(-height // 16) * 16}"
-        problem = _("both sides must be multiples of 16; {nearby} is close").format(nearby=nearby)
-    elif max(width, height) > _LONGEST_EDGE:
+    if max(width, height) > _LONGEST_EDGE:
         problem = _("no side may be longer than {edge}").format(edge=_LONGEST_EDGE)
     elif max(width, height) > 3 * min(width, height):
         problem = _("one side may be three times as long as the other at most")
@@ -163,6 +160,9 @@ def _check_free_size(width: int, height: int) -> None:
         problem = _("it is too small; the smallest square is 816x816")
     elif width * height > _MOST_PIXELS:
         problem = _("it is too large; the largest square is 2880x2880")
+    elif width % 16 or height % 16:
+        nearby = f"{-(-width // 16) * 16}x{-(-height // 16) * 16}"
+        problem = _("both sides must be multiples of 16; {nearby} is close").format(nearby=nearby)
     else:
         return
     sentence = _("IMAGE_SIZE can't be {size}: {problem}.")
