@@ -1,8 +1,9 @@
 """Where things are on the screen, as a person finds them."""
 
+import contextlib
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 
 def cards(page: Page) -> Locator:
@@ -43,6 +44,20 @@ def choose(page: Page, label: str, option: str) -> None:
     settle(page)
     page.get_by_role("combobox", name=label).click()
     page.get_by_role("option", name=option, exact=True).click()
+
+
+def add_choice(page: Page, label: str, option: str) -> None:
+    """Choose one more, as a person does: who is interrupted by a rerun begins again."""
+    box = page.get_by_role("combobox", name=label)
+    found = page.get_by_role("option", name=option)
+    for _attempt in range(5):
+        settle(page)
+        box.fill(option)
+        with contextlib.suppress(TimeoutError):
+            found.click(timeout=3_000)
+            return
+        box.fill("")
+    raise AssertionError(f"{option} can't be chosen in {label}")
 
 
 def search(page: Page, text: str) -> None:
