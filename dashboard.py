@@ -10,30 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from core.api import create_api, picture_route
+from core.api.guard import Guard, page_policy
 from core.app import App, create_app
 from core.errors import DashboardError
 from core.settings import read_settings
-from pages.components import feedback, wiring
+from pages.components import feedback, scrolling, sign_in, wiring
 
 ROOT = Path(__file__).parent
+STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
+POLICY = page_policy([STREAMLIT_PAGE.read_text(), scrolling.TO_THE_TOP])
 
 
 @asynccontextmanager
 async def lifespan(_server: Any) -> AsyncIterator[None]:
     """Open everything before the first page is served; jobs start beside it."""
     try:
-        app = create_app(read_settings())
+        app = create_app(read_settings(), site=sign_in.read_site())
     except DashboardError as error:
         # Streamlit would print a traceback; whoever starts Capista needs just the sentence.
         print(f"Capista can't start. {error}", file=sys.stderr, flush=True)
         os._exit(1)
     for notice in app.notices:
         print(notice, file=sys.stderr)
-    wiring.provide(app)
+    if app.site.requires_sign_in:
+        wiring.provide(app, sign_in.identify)
+    else:
+        wiring.provide(app)
     threading.Thread(target=_launch_jobs, args=(app,), name="jobs-launch", daemon=True).start()
     yield
     app.jobs.close()
@@ -54,6 +61,7 @@ app = st.App(
         Mount("/api", create_api(wiring.current_app)),
         Mount("/app/static/brand", StaticFiles(directory=ROOT / "data" / "brand")),
     ],
+    middleware=[Middleware(Guard, app_source=wiring.current_app, policy=POLICY)],
     lifespan=lifespan,
     on_script_error=feedback.on_script_error,
 )

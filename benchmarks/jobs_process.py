@@ -14,6 +14,7 @@ from sqlmodel import select
 
 from benchmarks.harness import peak_memory, wait_for
 from core import covers, sync
+from core.access import COMMAND
 from core.app import App, create_app
 from core.database import reading, transaction
 from core.models import JobState, Product, ProductOffer
@@ -56,7 +57,7 @@ def sync_twice(app: App) -> dict[str, Any]:
 def make_covers(app: App) -> dict[str, Any]:
     """Order a cover for every offer that has none, and wait for the last."""
     start = time.perf_counter()
-    ordered = app.jobs.order_missing_covers(created_by="benchmark")
+    ordered = app.jobs.order_missing_covers(by=COMMAND)
 
     def is_done() -> bool:
         with reading(app.engine) as session:
@@ -71,7 +72,7 @@ def make_covers(app: App) -> dict[str, Any]:
 
 def _sync(app: App) -> dict[str, Any]:
     start = time.perf_counter()
-    run_id = app.jobs.start_sync(Trigger.COMMAND).id or 0
+    run_id = app.jobs.start_sync(Trigger.COMMAND, by=COMMAND).id or 0
 
     def finished() -> sync.SyncRun | None:
         with reading(app.engine) as session:

@@ -17,6 +17,11 @@ class Role(StrEnum):
     ADMIN = "admin"
     """Settings, tokens, people."""
 
+    @classmethod
+    def lowest(cls, *roles: "Role") -> "Role":
+        """Return the role that may do least."""
+        return min(roles, key=list(cls).index)
+
     def includes(self, other: "Role") -> bool:
         """Whether this role may do all that ``other`` may."""
         order = list(Role)
@@ -32,12 +37,16 @@ class Actor:
     token_id: int | None = None
     """Which token it came with: two programs may go by the same name."""
 
+    def may(self, role: Role) -> bool:
+        """Whether this role, or one that includes it, is theirs. For drawing; rules ``require``."""
+        return self.role.includes(role)
+
     def require(self, role: Role) -> None:
         """Go on only with at least this role.
 
         :raises ForbiddenError: otherwise
         """
-        if not self.role.includes(role):
+        if not self.may(role):
             raise ForbiddenError(
                 _(
                     "The role {role} may not do this; {needed} is needed. Ask whoever administers"
@@ -48,5 +57,8 @@ class Actor:
 
 LOCAL = Actor("local", Role.ADMIN)
 """Whoever sits at the machine, where there is no sign-in."""
-SYNC = "sync"
-"""Who made what no person asked for."""
+COMMAND = Actor("command", Role.ADMIN)
+"""Whoever may run commands on the machine."""
+SYNC = Actor("sync", Role.EDITOR)
+"""What happens by itself: a sync, Hotmart's events, the clock."""
+RESERVED_NAMES = frozenset(actor.name for actor in (LOCAL, COMMAND, SYNC))

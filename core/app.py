@@ -1,18 +1,22 @@
 """The parts of one process, put together from its settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from core.access import Actor, Role
 from core.built_in_covers import BuiltInPainter
 from core.clients.hotmart import HotmartClient
 from core.clients.openai_images import OpenAIImagesPainter
 from core.clients.sample_catalogue import SampleCatalogue
 from core.database import migrate, open_engine
+from core.errors import SettingsError
 from core.jobs import DASHBOARD, Jobs
+from core.language import _
 from core.painting import Painter
 from core.picture_store import FolderStore, open_store
 from core.settings import Settings
+from core.site import LOOPBACK, Site, check_site
 from core.sync import Catalogue
 
 
@@ -27,17 +31,69 @@ class App:
     engine: Engine
     store: FolderStore
     jobs: Jobs
+    site: Site
+    painter: Painter
+    catalogue: Catalogue
     notices: tuple[str, ...] = ()
 
+    def check_hotmart(self, *, by: Actor) -> str:
+        """Ask Hotmart whether the account can be used; return what it says. Changes nothing.
 
-def create_app(settings: Settings, *, executor: str = DASHBOARD) -> App:
+        :raises ForbiddenError: if ``by`` is no admin
+        :raises SettingsError: if Hotmart is not connected
+        :raises ServiceError: if the account can't be used
+        """
+        by.require(Role.ADMIN)
+        if not isinstance(self.catalogue, HotmartClient):
+            raise SettingsError(
+                _(
+                    "Hotmart is not connected. Put HOTMART_CLIENT_ID and HOTMART_CLIENT_SECRET into"
+                    " the file .env and start Capista again."
+                )
+            )
+        name = self.catalogue.check()
+        return (
+            _("Hotmart answers, and knows you as {name}.").format(name=name)
+            if name
+            else _("Hotmart answers, and the account can be used.")
+        )
+
+    def check_images(self, *, by: Actor) -> str:
+        """Ask the image service whether the key can be used; return what it says. Costs nothing.
+
+        :raises ForbiddenError: if ``by`` is no admin
+        :raises SettingsError: if no image service is connected
+        :raises ServiceError: if the service can't be used
+        """
+        by.require(Role.ADMIN)
+        if not isinstance(self.painter, OpenAIImagesPainter):
+            raise SettingsError(
+                _(
+                    "No image service is connected. Put OPENAI_API_KEY into the file .env and start"
+                    " Capista again."
+                )
+            )
+        model = self.painter.model
+        return (
+            _("The image service answers, and offers {model}.").format(model=model)
+            if model in self.painter.check()
+            else _(
+                "The image service answers, but does not list {model}. Covers may fail: check"
+                " IMAGE_MODEL."
+            ).format(model=model)
+        )
+
+
+def create_app(settings: Settings, *, executor: str = DASHBOARD, site: Site = LOOPBACK) -> App:
     """Open everything and bring the database up to date; jobs don't run before their launch.
 
-    ``executor`` says what kind of process this is, for its jobs.
+    ``executor`` says what kind of process this is, for its jobs; ``site`` how a server is reached.
 
     :raises SettingsError: if a setting can't be used
     :raises StartError: if the database or the picture store can't be used
     """
+    site = replace(site, names=site.names | settings.hosts)
+    check_site(site, settings)
     painter: Painter = BuiltInPainter()
     notices: tuple[str, ...] = ()
     if settings.openai_api_key:
@@ -60,8 +116,9 @@ def create_app(settings: Settings, *, executor: str = DASHBOARD) -> App:
     engine = open_engine(settings.database)
     migrate(engine)
     store = open_store(settings.pictures)
-    jobs = Jobs(engine, store, painter, _catalogue(settings), settings, executor)
-    return App(settings, engine, store, jobs, notices)
+    catalogue = _catalogue(settings)
+    jobs = Jobs(engine, store, painter, catalogue, settings, executor)
+    return App(settings, engine, store, jobs, site, painter, catalogue, notices)
 
 
 def _catalogue(settings: Settings) -> Catalogue:

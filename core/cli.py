@@ -16,11 +16,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from core import covers, sync, tokens
-from core.access import Role
+from core.access import COMMAND, Role
 from core.app import App, create_app
 from core.database import reading, transaction
 from core.errors import DashboardError
-from core.jobs import COMMAND
+from core.jobs import COMMAND as COMMAND_PROCESS
 from core.models import ACTIVE_STATES, JobState, SyncRun
 from core.settings import read_settings
 from core.sync import Trigger
@@ -59,7 +59,7 @@ def sync_command() -> None:
     1 if the sync failed; covers that failed are counted in the last line.
     """
     with _app() as app, _working(app):
-        run = app.jobs.start_sync(Trigger.COMMAND)
+        run = app.jobs.start_sync(Trigger.COMMAND, by=COMMAND)
         run = _watch("Sync", lambda: _run_state(app, run.id or 0))
         if run.state == JobState.FAILED:
             raise DashboardError(run.error or "")
@@ -95,7 +95,7 @@ def create_token(
             session,
             name=name,
             role=role,
-            created_by="command",
+            by=COMMAND,
             now=now,
             expires_at=now + timedelta(days=days) if days else None,
         )
@@ -106,7 +106,7 @@ def create_token(
 def list_tokens() -> None:
     """List the tokens: id, name, role, last use, end, and whether it was revoked."""
     with _app() as app, reading(app.engine) as session:
-        for token in tokens.list_tokens(session):
+        for token in tokens.list_tokens(session, by=COMMAND):
             state = "revoked" if token.revoked_at else "valid"
             used = token.last_used_at.isoformat() if token.last_used_at else "never used"
             ends = token.expires_at.isoformat() if token.expires_at else "no end"
@@ -119,7 +119,7 @@ def revoke_token(
 ) -> None:
     """End a token at once."""
     with _app() as app, transaction(app.engine) as session:
-        token = tokens.revoke_token(session, token_id, now=datetime.now(UTC))
+        token = tokens.revoke_token(session, token_id, by=COMMAND, now=datetime.now(UTC))
     typer.echo(f"Token {token.id} ({token.name}) is revoked.")
 
 
@@ -134,7 +134,7 @@ def main() -> None:
 
 @contextmanager
 def _app() -> Iterator[App]:
-    app = create_app(read_settings(), executor=COMMAND)
+    app = create_app(read_settings(), executor=COMMAND_PROCESS)
     try:
         yield app
     finally:

@@ -19,6 +19,8 @@ from sqlalchemy import Engine, func, insert, update
 from sqlmodel import Session, col, select
 
 from core import pictures, prices
+from core.access import Actor, Role
+from core.activity import Action, record
 from core.database import reading, transaction
 from core.errors import (
     BudgetReachedError,
@@ -63,17 +65,19 @@ def order_cover(
     product_id: int,
     *,
     prompt: str | None,
-    created_by: str,
+    by: Actor,
     now: datetime,
 ) -> CoverJob:
     """Write down a marketer's order for a cover; the same order under way is returned instead.
 
     ``prompt`` None or blank means the built one.
 
+    :raises ForbiddenError: if ``by`` is no editor
     :raises NotFoundError: if the offer is gone
     :raises InvalidInputError: if the prompt is too long
     :raises BudgetReachedError: if the month's budget would be exceeded
     """
+    by.require(Role.EDITOR)
     product = get_product(session, product_id, lock=True)
     words = check_prompt(prompt) if prompt and prompt.strip() else None
     if settings.images_are_connected and words == built_prompt(product):
@@ -101,12 +105,13 @@ def order_cover(
         request_digest=digest,
         variant=earlier,
         estimated_usd=price,
-        created_by=created_by,
+        created_by=by.name,
         created_at=now,
     )
     session.add(job)
     product.cover_job_id = job.id
     session.flush()
+    record(session, by, Action.COVER_ORDERED, now=now, product_id=product_id, detail=job.id)
     return job
 
 
@@ -115,14 +120,17 @@ def order_first_covers(
     settings: Settings,
     product_ids: Sequence[int],
     *,
-    created_by: str,
+    by: Actor,
     now: datetime,
     sync_run_id: int | None = None,
 ) -> list[str]:
     """Write down orders for offers without a picture, all at once; return their ids.
 
     A first cover never displaces a picture that comes meanwhile.
+
+    :raises ForbiddenError: if ``by`` is no editor
     """
+    by.require(Role.EDITOR)
     if not product_ids:
         return []
     price = _price(settings, "x" * 800)
@@ -136,7 +144,7 @@ def order_first_covers(
             "request_digest": _digest(None),
             "variant": 0,
             "estimated_usd": price,
-            "created_by": created_by,
+            "created_by": by.name,
             "created_at": now,
         }
         for product_id in product_ids
@@ -145,6 +153,7 @@ def order_first_covers(
     session.execute(
         update(Product), [{"id": row["product_id"], "cover_job_id": row["id"]} for row in rows]
     )
+    record(session, by, Action.COVERS_ORDERED, now=now, detail=str(len(rows)))
     return [str(row["id"]) for row in rows]
 
 

@@ -107,6 +107,13 @@ def use_wal(engine: Engine) -> None:
             log.warning("Somebody holds the database, so it stays without WAL until the next start")
 
 
+def describe(engine: Engine) -> str:
+    """Return which database this is, with its version and its address, without the password."""
+    with engine.connect() as connection:
+        version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
+    return f"{engine.dialect.name} {version}, {engine.url.render_as_string(hide_password=True)}"
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """Yield a session that commits when the block ends and rolls back when it raises.

@@ -135,7 +135,7 @@ def take_news(
         session,
         settings,
         [product.id or 0][: settings.covers_per_sync],
-        created_by=SYNC,
+        by=SYNC,
         now=now,
     )
 

@@ -12,6 +12,8 @@ from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
 from core import pictures
+from core.access import Actor, Role
+from core.activity import Action, record
 from core.database import fetch, transaction
 from core.errors import NotFoundError
 from core.language import _
@@ -69,18 +71,22 @@ def replace_image(
     product_id: int,
     *,
     data: bytes,
-    created_by: str,
+    by: Actor,
     now: datetime,
 ) -> ProductImage:
     """Make an uploaded file the offer's picture; the old one stays in the history.
 
+    :raises ForbiddenError: if ``by`` is no editor
     :raises InvalidInputError: if the file isn't a picture we take; nothing is changed
     :raises NotFoundError: if the offer is gone
     """
+    by.require(Role.EDITOR)
     stored = store_picture(store, pictures.accept_upload(data))
-    making = Making(Method.MANUAL_UPLOAD, created_by)
+    making = Making(Method.MANUAL_UPLOAD, by.name)
     with transaction(engine) as session:
-        return add_image(session, product_id, picture=stored, making=making, now=now)
+        image = add_image(session, product_id, picture=stored, making=making, now=now)
+        _record(session, by, Action.IMAGE_REPLACED, image, now=now)
+        return image
 
 
 def add_image(
@@ -125,14 +131,16 @@ def add_image(
 
 
 def revert(
-    session: Session, product_id: int, image_id: int, *, created_by: str, now: datetime
+    session: Session, product_id: int, image_id: int, *, by: Actor, now: datetime
 ) -> ProductImage:
     """Return to an earlier picture: a new row that points at it becomes the current one.
 
     Reverting to the picture that is shown already changes nothing and returns its row.
 
+    :raises ForbiddenError: if ``by`` is no editor
     :raises NotFoundError: if the offer has no such picture in its history
     """
+    by.require(Role.EDITOR)
     product = get_product(session, product_id, lock=True)
     earlier = get_image(session, product_id, image_id)
     if earlier.id == product.current_image_id:
@@ -143,12 +151,13 @@ def revert(
         )
         | {"generation_method": Method.REVERTED},
         created_at=now,
-        created_by=created_by,
+        created_by=by.name,
         restored_from_id=earlier.id,
     )
     session.add(image)
     session.flush()
     _show(product, image)
+    _record(session, by, Action.IMAGE_REVERTED, image, now=now)
     return image
 
 
@@ -185,6 +194,12 @@ def spent_since(session: Session, moment: datetime) -> Decimal:
         select(func.sum(ProductImage.cost_usd)).where(col(ProductImage.created_at) >= moment)
     ).one()
     return total or Decimal(0)
+
+
+def _record(
+    session: Session, by: Actor, action: Action, image: ProductImage, *, now: datetime
+) -> None:
+    record(session, by, action, now=now, product_id=image.product_id, detail=str(image.id))
 
 
 def _show(product: Product, image: ProductImage) -> None:

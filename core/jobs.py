@@ -18,6 +18,7 @@ from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
 
 from core import covers, events, sync
+from core.access import SYNC, Actor
 from core.database import open_engine, reading, sqlite_module, transaction, use_wal
 from core.errors import DashboardError, StartError
 from core.events import ProductNews
@@ -135,12 +136,13 @@ class Jobs:
             if self._closed.wait(_LOOK_FOR_LEFTOVERS_S):
                 return
 
-    def start_sync(self, trigger: Trigger) -> SyncRun:
+    def start_sync(self, trigger: Trigger, *, by: Actor) -> SyncRun:
         """Start a sync, or return the one under way.
 
+        :raises ForbiddenError: if ``by`` is no editor
         :raises StartError: if the job queue could not be started
         """
-        run, is_new = self._begin_sync(trigger)
+        run, is_new = self._begin_sync(trigger, by)
         if is_new:
             try:
                 _enqueue_sync(run.id or 0)
@@ -151,12 +153,12 @@ class Jobs:
                 raise _not_queued() from error
         return run
 
-    def _begin_sync(self, trigger: Trigger) -> tuple[SyncRun, bool]:
+    def _begin_sync(self, trigger: Trigger, by: Actor) -> tuple[SyncRun, bool]:
         self._wait_until_launched()
         with transaction(self.engine) as session:
-            return sync.start_run(session, trigger=trigger, now=_now())
+            return sync.start_run(session, trigger=trigger, by=by, now=_now())
 
-    def order_cover(self, product_id: int, *, prompt: str | None, created_by: str) -> CoverJob:
+    def order_cover(self, product_id: int, *, prompt: str | None, by: Actor) -> CoverJob:
         """Order a cover for an offer; the same order under way is returned instead.
 
         :raises DashboardError: as ``covers.order_cover``
@@ -168,7 +170,7 @@ class Jobs:
                 self.settings,
                 product_id,
                 prompt=prompt,
-                created_by=created_by,
+                by=by,
                 now=_now(),
             )
         try:
@@ -179,15 +181,18 @@ class Jobs:
             raise _not_queued() from error
         return job
 
-    def order_missing_covers(self, *, created_by: str) -> int:
-        """Order a cover for every live offer that has no picture; return how many."""
+    def order_missing_covers(self, *, by: Actor) -> int:
+        """Order a cover for every live offer that has no picture; return how many.
+
+        :raises ForbiddenError: if ``by`` is no editor
+        """
         self._wait_until_launched()
         with transaction(self.engine) as session:
             job_ids = covers.order_first_covers(
                 session,
                 self.settings,
                 without_picture(session),
-                created_by=created_by,
+                by=by,
                 now=_now(),
             )
         threading.Thread(
@@ -339,7 +344,7 @@ def scheduled_sync(at: datetime, _context: Any) -> None:
 @DBOS.step(name="scheduled_step")
 def scheduled_step() -> int | None:
     """Write the sync down, as a button would; return nothing if one is under way."""
-    run, is_new = _jobs()._begin_sync(Trigger.SCHEDULE)
+    run, is_new = _jobs()._begin_sync(Trigger.SCHEDULE, SYNC)
     return run.id if is_new else None
 
 

@@ -337,3 +337,52 @@ class WebhookEvent(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     received_at: datetime = _moment()
+
+
+class Person(SQLModel, table=True):
+    """Who may sign in, and as what: one e-mail address, or everyone at a domain."""
+
+    __tablename__ = "people"
+
+    id: int | None = Field(default=None, primary_key=True)
+    pattern: str = Field(unique=True)
+    """``ana@example.com`` or ``@example.com``; the address wins over its domain."""
+    role: str
+    """A role, or ``none`` for somebody who stays out although the domain may come in."""
+    created_by: str
+    created_at: datetime = _moment()
+
+
+class Visitor(SQLModel, table=True):
+    """Somebody who has signed in."""
+
+    __tablename__ = "visitors"
+
+    email: str = Field(primary_key=True)
+    last_seen_at: datetime = _moment()
+    signed_out_before: datetime | None = _time()
+    """Sign-ins up to this moment count no longer, on whatever device."""
+
+
+class EndedSignIn(SQLModel, table=True):
+    """A sign-in that its person ended. The browser's cookie lives on; it opens nothing."""
+
+    __tablename__ = "ended_sign_ins"
+
+    id: str = Field(primary_key=True)
+    """SHA-256 over what tells one sign-in from another."""
+    ended_at: datetime = _moment()
+
+
+class Activity(SQLModel, table=True):
+    """Who did what, and when. Rows are only ever added."""
+
+    __tablename__ = "activity"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime = _moment()
+    actor: str
+    action: str
+    product_id: int | None = Field(default=None, index=True)
+    """No foreign key: what was done stays on record."""
+    detail: str = ""

@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
+from core.access import Actor, Role
+from core.activity import Action, record
 from core.database import fetch
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.language import _
@@ -32,25 +34,28 @@ class NotePage:
 
 
 def add_note(
-    session: Session, product_id: int, *, text: str, author: str, now: datetime
+    session: Session, product_id: int, *, text: str, by: Actor, now: datetime
 ) -> ProductNote:
     """Write a note about an offer.
 
+    :raises ForbiddenError: if ``by`` is no editor; so it is with all that changes a note
     :raises NotFoundError: if the offer is gone
     :raises InvalidInputError: if the note is empty or too long
     """
+    by.require(Role.EDITOR)
     get_product(session, product_id)
     text = _checked(text)
     note = ProductNote(
         product_id=product_id,
         note=text,
         search_text=fold(text),
-        author=author,
+        author=by.name,
         created_at=now,
         updated_at=now,
     )
     session.add(note)
     session.flush()
+    _record(session, by, Action.NOTE_ADDED, note, now=now)
     return note
 
 
@@ -59,6 +64,7 @@ def edit_note(
     note_id: int,
     *,
     text: str,
+    by: Actor,
     now: datetime,
     last_seen: datetime | None = None,
 ) -> ProductNote:
@@ -68,6 +74,7 @@ def edit_note(
     :raises ConflictError: if it was changed meanwhile
     :raises InvalidInputError: if the new text is empty or too long
     """
+    by.require(Role.EDITOR)
     note = get_note(session, note_id)
     if last_seen is not None and note.updated_at != last_seen:
         raise ConflictError(
@@ -79,36 +86,46 @@ def edit_note(
     note.note = _checked(text)
     note.search_text = fold(note.note)
     note.updated_at = now
+    _record(session, by, Action.NOTE_CHANGED, note, now=now)
     return note
 
 
-def pin_note(session: Session, note_id: int, *, pinned: bool) -> ProductNote:
+def pin_note(
+    session: Session, note_id: int, *, pinned: bool, by: Actor, now: datetime
+) -> ProductNote:
     """Keep a note at the top, or let it go.
 
     :raises NotFoundError: if the note is gone
     """
+    by.require(Role.EDITOR)
     note = get_note(session, note_id)
     note.pinned = pinned
+    _record(session, by, Action.NOTE_PINNED if pinned else Action.NOTE_UNPINNED, note, now=now)
     return note
 
 
-def delete_note(session: Session, note_id: int, *, now: datetime) -> None:
+def delete_note(session: Session, note_id: int, *, by: Actor, now: datetime) -> None:
     """Take a note off the screen. ``restore_note`` brings it back.
 
     :raises NotFoundError: if the note is gone
     """
-    get_note(session, note_id).deleted_at = now
+    by.require(Role.EDITOR)
+    note = get_note(session, note_id)
+    note.deleted_at = now
+    _record(session, by, Action.NOTE_DELETED, note, now=now)
 
 
-def restore_note(session: Session, note_id: int) -> ProductNote:
+def restore_note(session: Session, note_id: int, *, by: Actor, now: datetime) -> ProductNote:
     """Bring a deleted note back.
 
     :raises NotFoundError: if there never was such a note
     """
+    by.require(Role.EDITOR)
     note = fetch(session, ProductNote, note_id)
     if note is None:
         raise _gone()
     note.deleted_at = None
+    _record(session, by, Action.NOTE_RESTORED, note, now=now)
     return note
 
 
@@ -177,6 +194,12 @@ def _checked(text: str) -> str:
             )
         )
     return text
+
+
+def _record(
+    session: Session, by: Actor, action: Action, note: ProductNote, *, now: datetime
+) -> None:
+    record(session, by, action, now=now, product_id=note.product_id, detail=str(note.id))
 
 
 def _gone() -> NotFoundError:

@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, func, nulls_last, update
 from sqlalchemy import select as select_value
 from sqlmodel import Session, col, select
 
+from core.access import Actor, Role
+from core.activity import Action, record
 from core.database import fetch
 from core.errors import InvalidInputError, NotFoundError, Problem
 from core.language import _
@@ -130,26 +132,35 @@ def get_product(session: Session, product_id: int, *, lock: bool = False) -> Pro
     return product
 
 
-def add_product(session: Session, values: Mapping[str, Any], *, now: datetime) -> Product:
+def add_product(
+    session: Session, values: Mapping[str, Any], *, by: Actor, now: datetime
+) -> Product:
     """Add an offer that the marketer typed in.
 
+    :raises ForbiddenError: if ``by`` is no editor
     :raises InvalidInputError: if the name is empty, or a link is no web address
     """
+    by.require(Role.EDITOR)
     product = Product(
         origin=Origin.MANUAL, name="", first_seen_at=now, last_seen_at=now, status="ACTIVE"
     )
     _write(product, values)
     session.add(product)
     session.flush()
+    record(session, by, Action.PRODUCT_ADDED, now=now, product_id=product.id, detail=product.name)
     return product
 
 
-def change_product(session: Session, product_id: int, values: Mapping[str, Any]) -> Product:
+def change_product(
+    session: Session, product_id: int, values: Mapping[str, Any], *, by: Actor, now: datetime
+) -> Product:
     """Change some of what is known of an offer.
 
+    :raises ForbiddenError: if ``by`` is no editor
     :raises NotFoundError: if the offer is gone
     :raises InvalidInputError: if a value can't be taken, or is Hotmart's to change
     """
+    by.require(Role.EDITOR)
     product = get_product(session, product_id, lock=True)
     if product.origin in (Origin.CREATED, Origin.PROMOTED):
         theirs = sorted(_FROM_HOTMART.intersection(values))
@@ -161,6 +172,8 @@ def change_product(session: Session, product_id: int, values: Mapping[str, Any])
                 ).format(names=", ".join(theirs))
             )
     _write(product, values)
+    names = ", ".join(sorted(values))
+    record(session, by, Action.PRODUCT_CHANGED, now=now, product_id=product_id, detail=names)
     return product
 
 
@@ -211,8 +224,13 @@ def without_picture(session: Session, *, limit: int | None = None) -> list[int]:
     return [id_ for id_ in session.exec(query) if id_ is not None]
 
 
-def archive_samples(session: Session, *, now: datetime) -> int:
-    """Put the sample offers away (pictures and notes stay with them); return how many."""
+def archive_samples(session: Session, *, by: Actor, now: datetime) -> int:
+    """Put the sample offers away (pictures and notes stay with them); return how many.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    """
+    by.require(Role.EDITOR)
+    record(session, by, Action.SAMPLES_ARCHIVED, now=now)
     result = session.exec(
         update(Product).where(*_conditions(Filter(origin=Origin.SAMPLE))).values(archived_at=now)
     )

@@ -3,6 +3,7 @@
 A wrong value stops the start with a sentence that names it; nothing else reads the environment.
 """
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +63,23 @@ class Settings(BaseSettings):
     monthly_budget_usd: Decimal | None = Field(default=None, ge=0)
     sync_schedule: str | None = None
 
+    admin_emails: str = ""
+    """Who is always admin, where people sign in: addresses with commas between them."""
+    allowed_hosts: str = ""
+    """Names under which the server is reached beside its own: with commas between them."""
+    listen_without_sign_in: bool = False
+    """Whether other machines may be served although nobody signs in."""
+
+    @property
+    def admins(self) -> frozenset[str]:
+        """The addresses of ``admin_emails``, in small letters."""
+        return frozenset(filter(None, map(plain_address, self.admin_emails.split(","))))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The names of ``allowed_hosts``."""
+        return frozenset(filter(None, map(str.strip, self.allowed_hosts.split(","))))
+
     @property
     def database(self) -> str:
         """The URL of the database that holds offers, pictures' history and notes."""
@@ -92,6 +110,19 @@ class Settings(BaseSettings):
         return bool(self.openai_api_key)
 
 
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+def plain_address(value: Any) -> str | None:
+    """Return an e-mail address in small letters; None if it is none, or not of plain letters.
+
+    The form is that of HTML: https://html.spec.whatwg.org/#valid-e-mail-address
+    """
+    if not isinstance(value, str) or len(value := value.strip(" ")) > 254:
+        return None
+    return value.lower() if _ADDRESS.fullmatch(value) else None
+
+
 def read_settings(**given: Any) -> Settings:
     """Return the settings of this process; ``given`` values win over the environment.
 
@@ -114,6 +145,8 @@ def read_settings(**given: Any) -> Settings:
     _check_databases(settings)
     _check_hosts(settings)
     _check_schedule(settings)
+    _check_admins(settings)
+    _check_names(settings)
     return settings
 
 
@@ -177,3 +210,25 @@ def _check_schedule(settings: Settings) -> None:
                 " every day at six (UTC)."
             ).format(wanted=repr(wanted[:40]))
         )
+
+
+def _check_names(settings: Settings) -> None:
+    for written in settings.hosts:
+        if not re.fullmatch(r"\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", written):
+            raise SettingsError(
+                _(
+                    "ALLOWED_HOSTS names {written}, which is no host name. Write names alone, with"
+                    " commas between them, as in capista.example.com, *.example.org."
+                ).format(written=repr(written[:80]))
+            )
+
+
+def _check_admins(settings: Settings) -> None:
+    for written in filter(str.strip, settings.admin_emails.split(",")):
+        if plain_address(written) is None:
+            raise SettingsError(
+                _(
+                    "ADMIN_EMAILS names {written}, which is no e-mail address. Write addresses with"
+                    " commas between them, as in ana@example.com, rui@example.com."
+                ).format(written=repr(written.strip()[:80]))
+            )

@@ -19,6 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from core import covers
+from core.access import SYNC, Actor, Role
+from core.activity import Action, record
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.database import reading, transaction
 from core.errors import DashboardError, NotFoundError, Problem, ServiceError
@@ -189,8 +191,14 @@ def known_products(session: Session) -> list[KnownProduct]:
     ]
 
 
-def start_run(session: Session, *, trigger: Trigger, now: datetime) -> tuple[SyncRun, bool]:
-    """Return the run under way, or a new one; and whether it is new."""
+def start_run(
+    session: Session, *, trigger: Trigger, by: Actor, now: datetime
+) -> tuple[SyncRun, bool]:
+    """Return the run under way, or a new one; and whether it is new.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    """
+    by.require(Role.EDITOR)
     running = running_run(session)
     if running:
         return running, False
@@ -204,6 +212,7 @@ def start_run(session: Session, *, trigger: Trigger, now: datetime) -> tuple[Syn
         if running is None:
             raise
         return running, False
+    record(session, by, Action.SYNC_STARTED, now=now, detail=str(run.id))
     return run, True
 
 
@@ -251,7 +260,7 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
                 session,
                 settings,
                 new_ids[::-1][: settings.covers_per_sync],  # the newest first, as they are listed
-                created_by="sync",
+                by=SYNC,
                 now=now,
                 sync_run_id=run_id,
             )

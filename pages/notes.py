@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core import notes, products
+from core.access import Role
 from core.app import App
 from core.database import reading
 from core.language import _, plural
@@ -48,9 +49,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         on_change=lambda: url_state.first_page("note_page"),
     )
 product_id = int(about) if about else None
-draw_new(app)
-notes_section.draw_undo(app)
-notes_section.draw_lost_edit(app)
+can_edit = wiring.current_actor().may(Role.EDITOR)
+if can_edit:
+    draw_new(app)
+    notes_section.draw_undo(app)
+    notes_section.draw_lost_edit(app)
 with reading(app.engine) as session:
     total = notes.list_notes(session, product_id=product_id, search=search).total
 st.caption(plain(plural("{count} note", "{count} notes", total).format(count=total)))
@@ -74,4 +77,4 @@ with area:
                 icon=":material/image:",
                 query_params={"product": str(product.id)},
             )
-        notes_section.draw_note(app, note)
+        notes_section.draw_note(app, note, can_edit=can_edit)

@@ -5,12 +5,21 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import covers, products
+from core.access import Role
 from core.app import App
 from core.database import reading, transaction
 from core.language import _, plural
 from core.models import Origin
 from core.products import Cover, Filter, ProductSummary, Sort
-from pages.components import formats, offer_card, opened, url_state, wiring
+from pages.components import (
+    formats,
+    guarded,
+    offer_card,
+    opened,
+    scrolling,
+    url_state,
+    wiring,
+)
 from pages.components.feedback import say, show_errors
 
 _WATCH_S = 1.5
@@ -18,7 +27,7 @@ _WITH_PICTURE = {"with": True, "without": False}
 _COVERS = {"making": Cover.MAKING, "failed": Cover.FAILED}
 
 
-def draw_banner(app: App) -> None:
+def draw_banner(app: App, *, can_edit: bool) -> None:
     """Say what is sample and how to connect; and what is odd about the settings."""
     for notice in app.notices:
         st.warning(formats.plain(notice), icon=":material/info:")
@@ -47,10 +56,13 @@ def draw_banner(app: App) -> None:
                 count=samples
             )
             st.text(_("{count} still among yours.").format(count=count))
-            if st.button(_("Put the samples away"), key="archive-samples"):
-                with transaction(app.engine) as session:
-                    products.archive_samples(session, now=datetime.now(UTC))
-                st.rerun()
+            if can_edit and st.button(_("Put the samples away"), key="archive-samples"):
+                with show_errors():
+                    with transaction(app.engine) as session:
+                        products.archive_samples(
+                            session, by=wiring.current_actor(), now=datetime.now(UTC)
+                        )
+                    st.rerun()
     if not settings.images_are_connected and samples and not settings.hotmart_is_connected:
         st.caption(
             _("Covers are set by Capista itself, for free. For AI covers, set `OPENAI_API_KEY`.")
@@ -129,7 +141,7 @@ def draw_missing(app: App, count: int) -> None:
     ).format(count=count, price=price)
     if st.button(formats.plain(label), key="make-missing", icon=":material/auto_awesome:"):
         with show_errors():
-            ordered = app.jobs.order_missing_covers(created_by="local")
+            ordered = app.jobs.order_missing_covers(by=wiring.current_actor())
             say(
                 plural("{count} cover ordered.", "{count} covers ordered.", ordered).format(
                     count=ordered
@@ -148,17 +160,17 @@ def draw_cards(app: App, wanted: Filter, sort: Sort, page: int) -> None:
     already_read = [read()]
     is_watched = any(summary.is_being_made for summary in already_read[0])
 
-    @st.fragment(run_every=_WATCH_S if is_watched else None)
     def draw() -> None:
         found = already_read.pop() if already_read else read()
         if is_watched and not any(summary.is_being_made for summary in found):
             opened.rerun_page()  # all done: the next run of the page stops watching
+        can_edit = wiring.current_actor().may(Role.EDITOR)
         grid = st.grid("auto", min_column_width=220, key="offer-grid")
         for summary in found:
             with grid:
-                offer_card.draw(app, summary)
+                offer_card.draw(app, summary, can_edit=can_edit)
 
-    draw()
+    guarded.fragment(draw, run_every=_WATCH_S if is_watched else None)()
 
 
 def draw_empty(app: App, wanted: Filter) -> None:
@@ -186,20 +198,10 @@ def draw_empty(app: App, wanted: Filter) -> None:
         st.rerun()
 
 
-def begin_at_the_top(page: int) -> None:
-    """Scroll up after a change of page; no native element can."""
-    if st.session_state.get("drawn_page", page) != page:
-        st.html(
-            f"<script>/* page {page} */"
-            """document.querySelector('[data-testid="stMain"]').scrollTo({top: 0})</script>""",
-            unsafe_allow_javascript=True,
-        )
-    st.session_state["drawn_page"] = page
-
-
 app = wiring.current_app()
 st.title(_("Offers"))
-draw_banner(app)
+can_edit = wiring.current_actor().may(Role.EDITOR)
+draw_banner(app, can_edit=can_edit)
 with reading(app.engine) as session:
     known_statuses = products.statuses(session)
     missing = products.count_without_picture(session)
@@ -207,10 +209,11 @@ wanted, sort = draw_filters(known_statuses)
 with reading(app.engine) as session:
     total = products.count_products(session, wanted)
 st.caption(formats.plain(plural("{count} offer", "{count} offers", total).format(count=total)))
-draw_missing(app, missing)
+if can_edit:
+    draw_missing(app, missing)
 cards = st.container()
 page = url_state.page_number(products.page_count(total))
-begin_at_the_top(page)
+scrolling.begin_at_the_top(page)
 with cards:
     if total:
         draw_cards(app, wanted, sort, page)

@@ -9,12 +9,15 @@ from typing import Any
 
 from PIL import Image
 
+from core.access import Actor, Role
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.images import PICTURES_PATH
 from core.models import CoverJob, Method, Origin, Product, ProductImage, ProductNote
 from core.picture_store import picture_name
 from core.text import fold
 
+ANA = Actor("Ana", Role.EDITOR)
+BOSS = Actor("boss@example.com", Role.ADMIN)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 _numbers = itertools.count(1)

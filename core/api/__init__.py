@@ -5,11 +5,14 @@
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from fastapi_offline import FastAPIOffline
 
 from core.api import hotmart, jobs, notes, pictures, problems, products
 from core.api.gate import Brake
+from core.api.guard import page_policy
 from core.api.limits import BodyLimit
 from core.api.pictures import picture_route
 from core.app import App
@@ -32,15 +35,15 @@ def create_api(app: Callable[[], App]) -> FastAPI:
             " details (RFC 9457)."
         ),
         version="1",
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
         servers=[{"url": "/api"}],
         root_path_in_servers=False,
         responses=problems.described(422, 429),
-        swagger_ui_parameters={"validatorUrl": None},  # it would ask another host
     )
+    api.add_route("/docs", _docs, include_in_schema=False)
     api.state.app_source = app
     api.state.brake = Brake()
     api.add_middleware(BodyLimit)
@@ -48,3 +51,18 @@ def create_api(app: Callable[[], App]) -> FastAPI:
     for part in (products, pictures, notes, jobs, hotmart):
         api.include_router(part.router)
     return api
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    """Answer with the human pages; all they need comes from here."""
+    root = request.scope["root_path"]
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title="Capista",
+        swagger_js_url=f"{root}/static-offline-docs/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}/static-offline-docs/swagger-ui.css",
+        swagger_favicon_url=f"{root}/static-offline-docs/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},  # it would ask another host
+    )
+    page.headers["Content-Security-Policy"] = page_policy([bytes(page.body).decode()])
+    return page

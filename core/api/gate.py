@@ -71,7 +71,8 @@ def actor_of(
             _("This call needs a token. Create one: python -m core token create NAME --role ROLE")
         )
     try:
-        return tokens.identify(app_of(request).engine, given.credentials, now=datetime.now(UTC))
+        app = app_of(request)
+        return tokens.identify(app.engine, app.settings, given.credentials, now=datetime.now(UTC))
     except SignInError:
         count_guess(request)
         raise

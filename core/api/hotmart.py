@@ -47,9 +47,9 @@ _EVENT = {
 
 
 @router.post("/sync", status_code=202, responses=described(401, 403, 503))
-def start_sync(app: Here, _actor: Editor) -> SyncStarted:
+def start_sync(app: Here, actor: Editor) -> SyncStarted:
     """Start a sync; while one runs, the same run is returned."""
-    run = app.jobs.start_sync(Trigger.API)
+    run = app.jobs.start_sync(Trigger.API, by=actor)
     return SyncStarted(run_id=run.id or 0, state=run.state)
 
 

@@ -55,7 +55,7 @@ def add_note(
     def work() -> tuple[int, NoteRow, dict[str, str]]:
         with transaction(app.engine) as session:
             note = notes.add_note(
-                session, product_id, text=body.note, author=actor.name, now=datetime.now(UTC)
+                session, product_id, text=body.note, by=actor, now=datetime.now(UTC)
             )
         return 201, note_row(note), {}
 
@@ -64,21 +64,22 @@ def add_note(
 
 @router.patch("/{note_id}", responses=described(401, 403, 404, 413))
 def change_note(
-    app: Here, _actor: Editor, product_id: int, note_id: int, body: NoteChanges
+    app: Here, actor: Editor, product_id: int, note_id: int, body: NoteChanges
 ) -> NoteRow:
     """Change what a note says, or pin it."""
+    now = datetime.now(UTC)
     with transaction(app.engine) as session:
         note = notes.get_note(session, note_id, product_id=product_id)
         if body.note is not None:
-            notes.edit_note(session, note_id, text=body.note, now=datetime.now(UTC))
+            notes.edit_note(session, note_id, text=body.note, by=actor, now=now)
         if body.pinned is not None:
-            notes.pin_note(session, note_id, pinned=body.pinned)
+            notes.pin_note(session, note_id, pinned=body.pinned, by=actor, now=now)
     return note_row(note)
 
 
 @router.delete("/{note_id}", status_code=204, responses=described(401, 403, 404))
-def delete_note(app: Here, _actor: Editor, product_id: int, note_id: int) -> None:
+def delete_note(app: Here, actor: Editor, product_id: int, note_id: int) -> None:
     """Delete a note."""
     with transaction(app.engine) as session:
         notes.get_note(session, note_id, product_id=product_id)
-        notes.delete_note(session, note_id, now=datetime.now(UTC))
+        notes.delete_note(session, note_id, by=actor, now=datetime.now(UTC))

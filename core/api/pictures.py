@@ -71,7 +71,7 @@ async def upload(
             app.store,
             product_id,
             data=data,
-            created_by=actor.name,
+            by=actor,
             now=datetime.now(UTC),
         )
         return 201, _row(app, image), {}
@@ -105,7 +105,7 @@ async def generate(
     prompt = body.customPrompt if body else None
 
     def work() -> tuple[int, JobRow, dict[str, str]]:
-        job = app.jobs.order_cover(product_id, prompt=prompt, created_by=actor.name)
+        job = app.jobs.order_cover(product_id, prompt=prompt, by=actor)
         return 202, job_row(job), {"Location": f"/api/jobs/{job.id}"}
 
     answer = await run_in_threadpool(once, app, request, actor, await request.body(), work)
@@ -132,9 +132,7 @@ def history(app: Here, _actor: Viewer, product_id: int) -> list[HistoryRow]:
 def revert(app: Here, actor: Editor, product_id: int, image_id: int) -> HistoryRow:
     """Return to an earlier picture."""
     with transaction(app.engine) as session:
-        image = images.revert(
-            session, product_id, image_id, created_by=actor.name, now=datetime.now(UTC)
-        )
+        image = images.revert(session, product_id, image_id, by=actor, now=datetime.now(UTC))
     return _row(app, image)
 
 

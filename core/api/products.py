@@ -48,10 +48,10 @@ def list_products(
 
 
 @router.post("", status_code=201, responses=described(401, 403, 413))
-def create_product(app: Here, _actor: Editor, body: NewProduct) -> ProductRow:
+def create_product(app: Here, actor: Editor, body: NewProduct) -> ProductRow:
     """Add an offer by hand."""
     with transaction(app.engine) as session:
-        product = products.add_product(session, body.model_dump(), now=datetime.now(UTC))
+        product = products.add_product(session, body.model_dump(), by=actor, now=datetime.now(UTC))
     return _row(app, product.id or 0)
 
 
@@ -62,10 +62,16 @@ def get_product(app: Here, _actor: Viewer, product_id: int) -> ProductRow:
 
 
 @router.patch("/{product_id}", responses=described(401, 403, 404, 413))
-def change_product(app: Here, _actor: Editor, product_id: int, body: ProductChanges) -> ProductRow:
+def change_product(app: Here, actor: Editor, product_id: int, body: ProductChanges) -> ProductRow:
     """Change what is known of an offer. What a sync reads from Hotmart can't be changed here."""
     with transaction(app.engine) as session:
-        products.change_product(session, product_id, body.model_dump(exclude_unset=True))
+        products.change_product(
+            session,
+            product_id,
+            body.model_dump(exclude_unset=True),
+            by=actor,
+            now=datetime.now(UTC),
+        )
     return _row(app, product_id)
 
 

@@ -13,6 +13,7 @@ from core.language import _
 from core.models import Product
 from pages.components import (
     generate_form,
+    guarded,
     image_panel,
     notes_section,
     offer_name,
@@ -79,6 +80,7 @@ def _manage(app: App, product_id: int) -> None:
 
 
 def _product(app: App, product_id: int) -> Product | None:
+    guarded.leave_if_shut_out()  # a dialog runs alone, as a fragment does
     with show_errors():
         with reading(app.engine) as session:
             product = products.get_product(session, product_id)

@@ -7,6 +7,8 @@ from decimal import Decimal
 from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
 
+from core.access import Role
+from core.activity import Action
 from core.language import _
 from core.models import Method, Origin
 
@@ -80,9 +82,44 @@ def status(name: str) -> str:
 
 def person(name: str | None) -> str:
     """Return who did something."""
-    if name == "sync":
-        return _("Automatic")
-    return _("You") if name in (None, "local") else str(name)
+    known = {"local": _("You"), "sync": _("Automatic"), "command": _("Command line")}
+    return known.get(name or "local", str(name))
+
+
+def role(name: str) -> str:
+    """Return what somebody may do, in words."""
+    known = {
+        Role.VIEWER: _("Viewer: looks and downloads"),
+        Role.EDITOR: _("Editor: changes pictures and notes, syncs"),
+        Role.ADMIN: _("Admin: settings, tokens, people"),
+    }
+    return known[Role(name)] if name in set(Role) else _("No access")
+
+
+def action(name: str) -> str:
+    """Return what somebody did, in words."""
+    return {
+        Action.SYNC_STARTED: _("started a sync"),
+        Action.COVER_ORDERED: _("ordered a cover"),
+        Action.COVERS_ORDERED: _("ordered first covers"),
+        Action.IMAGE_REPLACED: _("replaced a picture"),
+        Action.IMAGE_REVERTED: _("went back to a picture"),
+        Action.PRODUCT_ADDED: _("added an offer"),
+        Action.PRODUCT_CHANGED: _("changed an offer"),
+        Action.SAMPLES_ARCHIVED: _("put the samples away"),
+        Action.NOTE_ADDED: _("wrote a note"),
+        Action.NOTE_CHANGED: _("changed a note"),
+        Action.NOTE_PINNED: _("pinned a note"),
+        Action.NOTE_UNPINNED: _("unpinned a note"),
+        Action.NOTE_DELETED: _("deleted a note"),
+        Action.NOTE_RESTORED: _("brought a note back"),
+        Action.TOKEN_CREATED: _("created a token"),
+        Action.TOKEN_REVOKED: _("revoked a token"),
+        Action.PERSON_ADDED: _("let somebody in"),
+        Action.PERSON_CHANGED: _("changed a role"),
+        Action.PERSON_REMOVED: _("took somebody off the list"),
+        Action.SIGNED_OUT_EVERYWHERE: _("signed somebody out everywhere"),
+    }.get(Action(name), name)
 
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")

@@ -7,6 +7,7 @@ from core.app import App
 from core.language import _
 from core.models import Product
 from core.prompts import LONGEST_PROMPT
+from pages.components import wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import dollars, plain
 
@@ -38,7 +39,7 @@ def draw(app: App, product: Product) -> bool:
     with show_errors():
         if is_paid and not prompt.strip():
             covers.check_prompt(prompt)
-        app.jobs.order_cover(product.id or 0, prompt=prompt, created_by="local")
+        app.jobs.order_cover(product.id or 0, prompt=prompt, by=wiring.current_actor())
         say(_("The cover is being made. You can go on working."))
         return True
     return False

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import images, products
+from core.access import Role
 from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Product, ProductImage
-from pages.components import generate_form, opened, upload_form
+from pages.components import generate_form, guarded, opened, upload_form, wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import dollars, method, moment, person, plain
 
@@ -29,15 +30,24 @@ def draw(app: App, product: Product) -> None:
 
     left, right = st.columns(2, gap="medium")
     with left:
-        st.fragment(_draw_state, run_every=run_every)(app, product_id, watched)
+        guarded.fragment(_draw_state, run_every=run_every)(app, product_id, watched)
+    ordered = replaced = False
     with right:
-        with st.container(border=True):
-            ordered = generate_form.draw(app, product)
-        with st.container(border=True):
-            replaced = upload_form.draw(app, product)
+        if not wiring.current_actor().may(Role.EDITOR):
+            st.info(_("You may look at pictures and download them. Editors may change them."))
+        else:
+            ordered, replaced = _draw_forms(app, product)
     if ordered or replaced:
         st.rerun()
-    st.fragment(_draw_history, run_every=run_every)(app, product_id)
+    guarded.fragment(_draw_history, run_every=run_every)(app, product_id)
+
+
+def _draw_forms(app: App, product: Product) -> tuple[bool, bool]:
+    with st.container(border=True):
+        ordered = generate_form.draw(app, product)
+    with st.container(border=True):
+        replaced = upload_form.draw(app, product)
+    return ordered, replaced
 
 
 def _draw_state(app: App, product_id: int, watched: bool) -> None:
@@ -80,9 +90,10 @@ def _draw_job(app: App, product: Product, job: CoverJob | None) -> None:
             plain(_("The newest cover was not made. {why}").format(why=job.error)),
             icon=":material/error:",
         )
-        if st.button(_("Try again"), key=f"panel-retry-{product.id}"):
+        can_edit = wiring.current_actor().may(Role.EDITOR)
+        if can_edit and st.button(_("Try again"), key=f"panel-retry-{product.id}"):
             with show_errors():
-                app.jobs.order_cover(product.id or 0, prompt=job.prompt, created_by="local")
+                app.jobs.order_cover(product.id or 0, prompt=job.prompt, by=wiring.current_actor())
                 st.rerun()
         return
 
@@ -102,16 +113,19 @@ def _draw_history(app: App, product_id: int) -> None:
     }
     if len(history) > 1:
         _draw_comparison(product, history, labels)
+    can_edit = wiring.current_actor().may(Role.EDITOR)
     grid = st.grid("auto", min_column_width=200, key=f"history-grid-{product.id}")
     for image in history:
         with (
             grid,
             st.container(border=True, key=f"history-{image.id}", gap="xsmall", height="stretch"),
         ):
-            _draw_image(app, product, image, labels[image.id])
+            _draw_image(app, product, image, labels[image.id], can_edit=can_edit)
 
 
-def _draw_image(app: App, product: Product, image: ProductImage, label: str) -> None:
+def _draw_image(
+    app: App, product: Product, image: ProductImage, label: str, *, can_edit: bool
+) -> None:
     st.image(images.thumbnail_url(image.image_url), alt=label, width="stretch")
     st.text(label)
     facts = [
@@ -126,14 +140,14 @@ def _draw_image(app: App, product: Product, image: ProductImage, label: str) -> 
             st.text(image.prompt)
     if image.id == product.current_image_id:
         st.badge(_("Current"), color="green")
-    elif st.button(_("Revert"), key=f"revert-{image.id}"):
+    elif can_edit and st.button(_("Revert"), key=f"revert-{image.id}"):
         with show_errors():
             with transaction(app.engine) as session:
                 images.revert(
                     session,
                     product.id or 0,
                     image.id or 0,
-                    created_by="local",
+                    by=wiring.current_actor(),
                     now=datetime.now(UTC),
                 )
             say(_("The earlier picture is back. The one before it stays in the history."))

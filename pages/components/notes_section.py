@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import notes
+from core.access import Role
 from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import Product, ProductNote
-from pages.components import opened
+from pages.components import opened, wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import moment, person, plain, without_pictures
 
@@ -19,15 +20,22 @@ _DELETED = "deleted_note"
 
 def draw(app: App, product: Product) -> None:
     """Draw the notes of one offer, with the field for a new one."""
-    draw_new(app, product.id or 0)
-    draw_undo(app, product_id=product.id)
+    can_edit = wiring.current_actor().may(Role.EDITOR)
+    if can_edit:
+        draw_new(app, product.id or 0)
+        draw_undo(app, product_id=product.id)
     with reading(app.engine) as session:
         found = notes.list_notes(session, product_id=product.id)
-    draw_lost_edit(app, product_id=product.id)
+    if can_edit:
+        draw_lost_edit(app, product_id=product.id)
     if not found.items:
-        st.caption(_("No notes yet. Write down what works for this offer."))
+        st.caption(
+            _("No notes yet. Write down what works for this offer.")
+            if can_edit
+            else _("No notes yet.")
+        )
     for note, _product in found.items:
-        draw_note(app, note)
+        draw_note(app, note, can_edit=can_edit)
 
 
 def draw_new(app: App, product_id: int) -> None:
@@ -44,7 +52,9 @@ def draw_new(app: App, product_id: int) -> None:
     if st.button(_("Add note"), key=f"add-note-{product_id}", icon=":material/add:"):
         with show_errors():
             with transaction(app.engine) as session:
-                notes.add_note(session, product_id, text=text, author="local", now=_now())
+                notes.add_note(
+                    session, product_id, text=text, by=wiring.current_actor(), now=_now()
+                )
             st.session_state[counter] = turn + 1  # a fresh, empty field
             say(_("The note was added."))
             opened.rerun_here()
@@ -60,7 +70,7 @@ def draw_undo(app: App, *, product_id: int | None = None) -> None:
         if st.button(_("Undo"), key="undo-delete", icon=":material/undo:"):
             with show_errors():
                 with transaction(app.engine) as session:
-                    notes.restore_note(session, note_id)
+                    notes.restore_note(session, note_id, by=wiring.current_actor(), now=_now())
                 del st.session_state[_DELETED]
                 opened.rerun_here()
 
@@ -80,9 +90,10 @@ def draw_lost_edit(app: App, *, product_id: int | None = None) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Bring it back with this text"), key=f"revive-{note_id}"):
                 with show_errors():
+                    by, now = wiring.current_actor(), _now()
                     with transaction(app.engine) as session:
-                        notes.restore_note(session, note_id)
-                        notes.edit_note(session, note_id, text=kept, now=_now())
+                        notes.restore_note(session, note_id, by=by, now=now)
+                        notes.edit_note(session, note_id, text=kept, by=by, now=now)
                     del st.session_state[_EDITED]
                     opened.rerun_here()
             if st.button(_("Cancel"), key=f"let-go-{note_id}"):
@@ -90,10 +101,10 @@ def draw_lost_edit(app: App, *, product_id: int | None = None) -> None:
                 opened.rerun_here()
 
 
-def draw_note(app: App, note: ProductNote) -> None:
-    """Draw one note with its buttons."""
+def draw_note(app: App, note: ProductNote, *, can_edit: bool) -> None:
+    """Draw one note, with its buttons for those who may use them."""
     with st.container(border=True, key=f"note-{note.id}", gap="xsmall"):
-        if st.session_state.get(_EDITED, (None,))[0] == note.id:
+        if can_edit and st.session_state.get(_EDITED, (None,))[0] == note.id:
             _draw_editor(app, note)
             return
         st.markdown(without_pictures(note.note))
@@ -104,6 +115,8 @@ def draw_note(app: App, note: ProductNote) -> None:
                 + (changed if note.updated_at != note.created_at else "")
             )
         )
+        if not can_edit:
+            return
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Edit"), key=f"edit-{note.id}", type="tertiary"):
                 st.session_state[_EDITED] = (note.id, note.product_id, note.updated_at)
@@ -112,12 +125,20 @@ def draw_note(app: App, note: ProductNote) -> None:
             if st.button(label, key=f"pin-{note.id}", type="tertiary", icon=":material/push_pin:"):
                 with show_errors():
                     with transaction(app.engine) as session:
-                        notes.pin_note(session, note.id or 0, pinned=not note.pinned)
+                        notes.pin_note(
+                            session,
+                            note.id or 0,
+                            pinned=not note.pinned,
+                            by=wiring.current_actor(),
+                            now=_now(),
+                        )
                     opened.rerun_here()
             if st.button(_("Delete"), key=f"delete-{note.id}", type="tertiary"):
                 with show_errors():
                     with transaction(app.engine) as session:
-                        notes.delete_note(session, note.id or 0, now=_now())
+                        notes.delete_note(
+                            session, note.id or 0, by=wiring.current_actor(), now=_now()
+                        )
                     st.session_state[_DELETED] = (note.id, note.product_id)
                     opened.rerun_here()
 
@@ -132,7 +153,12 @@ def _draw_editor(app: App, note: ProductNote) -> None:
                 with transaction(app.engine) as session:
                     last_seen = st.session_state[_EDITED][2]
                     notes.edit_note(
-                        session, note.id or 0, text=text, now=_now(), last_seen=last_seen
+                        session,
+                        note.id or 0,
+                        text=text,
+                        by=wiring.current_actor(),
+                        now=_now(),
+                        last_seen=last_seen,
                     )
                 del st.session_state[_EDITED]
                 opened.rerun_here()

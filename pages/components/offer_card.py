@@ -8,12 +8,13 @@ from core import images
 from core.app import App
 from core.language import _, plural
 from core.products import ProductSummary
+from pages.components import wiring
 from pages.components.dialogs import open_dialog
 from pages.components.feedback import say, show_errors
 from pages.components.formats import money, status
 
 
-def draw(app: App, summary: ProductSummary) -> None:
+def draw(app: App, summary: ProductSummary, *, can_edit: bool) -> None:
     """Draw a card: the picture, what is known of the offer, and what can be done with it.
 
     Everything from outside is escaped: the text is one HTML element, because native ones can't
@@ -30,21 +31,25 @@ def draw(app: App, summary: ProductSummary) -> None:
         else:
             st.html(_no_picture(summary))
         st.html(_facts(summary))
-        if summary.failure and st.button(
-            _("Try again"), key=f"retry-{product.id}", icon=":material/refresh:"
+        if (
+            can_edit
+            and summary.failure
+            and st.button(_("Try again"), key=f"retry-{product.id}", icon=":material/refresh:")
         ):
             with show_errors():
                 app.jobs.order_cover(
-                    product.id or 0, prompt=_prompt_of(summary), created_by="local"
+                    product.id or 0, prompt=_prompt_of(summary), by=wiring.current_actor()
                 )
                 say(_("The cover is being made again."))
                 st.rerun()
         with st.container(horizontal=True, gap="xsmall"):
-            for kind, label in (
-                ("regenerate", _("Regenerate")),
-                ("replace", _("Replace image")),
-                ("manage", _("Manage")),
+            for kind, label, needs_editor in (
+                ("regenerate", _("Regenerate"), True),
+                ("replace", _("Replace image"), True),
+                ("manage", _("Manage"), False),
             ):
+                if needs_editor and not can_edit:
+                    continue
                 if st.button(label, key=f"{kind}-{product.id}", type="tertiary"):
                     open_dialog(kind, product.id or 0)
 

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import covers, images, sync
+from core.access import Role
 from core.app import App
 from core.database import reading
 from core.language import _, plural
 from core.models import JobState, SyncRun
 from core.sync import Trigger
-from pages.components import opened
+from pages.components import guarded, opened, wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import ago, dollars, plain
 
@@ -19,21 +20,20 @@ _WATCH_S = 1.0
 
 def draw(app: App) -> None:
     """Draw the panel into the sidebar."""
-    if st.button(
+    if wiring.current_actor().may(Role.EDITOR) and st.button(
         _("Sync with Hotmart"), key="sync", type="primary", width="stretch", icon=":material/sync:"
     ):
         with show_errors():
-            app.jobs.start_sync(Trigger.BUTTON)
+            app.jobs.start_sync(Trigger.BUTTON, by=wiring.current_actor())
     already_read = [_read(app)]
     run, covers_under_way = already_read[0]
     watched_run = run.id if run and run.state == JobState.RUNNING else None
     watched = bool(watched_run or covers_under_way)
 
-    @st.fragment(run_every=_WATCH_S if watched else None)
     def progress() -> None:
         _draw_progress(app, watched_run, *(already_read.pop() if already_read else _read(app)))
 
-    progress()
+    guarded.fragment(progress, run_every=_WATCH_S if watched else None)()
 
 
 def _read(app: App) -> tuple[SyncRun | None, int]:

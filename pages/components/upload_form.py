@@ -9,6 +9,7 @@ from core.app import App
 from core.language import _
 from core.models import Product
 from core.pictures import MAX_BYTES
+from pages.components import wiring
 from pages.components.feedback import say, show_errors
 
 
@@ -31,7 +32,7 @@ def draw(app: App, product: Product) -> bool:
             app.store,
             product.id or 0,
             data=file.getvalue(),
-            created_by="local",
+            by=wiring.current_actor(),
             now=datetime.now(UTC),
         )
         # The field would hand the same file over again at the next rerun: a fresh one takes over.

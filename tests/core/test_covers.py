@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import select
 
 from core import covers, images
+from core.access import SYNC
 from core.clients.openai_images import OpenAIImagesPainter
 from core.database import reading, transaction
 from core.errors import (
@@ -21,6 +22,7 @@ from core.painting import Painting
 from core.products import summarise
 from core.settings import read_settings
 from tests.builders import (
+    ANA,
     NOW,
     make_image,
     make_job,
@@ -72,9 +74,7 @@ def order(engine, product, paid):
 
     def order(prompt=None, *, settings=paid, product_id=product.id, now=NOW):
         with transaction(engine) as session:
-            return covers.order_cover(
-                session, settings, product_id, prompt=prompt, created_by="Ana", now=now
-            )
+            return covers.order_cover(session, settings, product_id, prompt=prompt, by=ANA, now=now)
 
     return order
 
@@ -84,7 +84,7 @@ def order_first(engine, product, paid):
     def order_first(*ids):
         with transaction(engine) as session:
             return covers.order_first_covers(
-                session, paid, ids or [product.id], created_by="sync", now=NOW, sync_run_id=7
+                session, paid, ids or [product.id], by=SYNC, now=NOW, sync_run_id=7
             )
 
     return order_first
@@ -220,7 +220,7 @@ class TestOrderFirstCovers:
 
     def test_of_nothing_are_none(self, engine, paid, jobs):
         with transaction(engine) as session:
-            assert covers.order_first_covers(session, paid, [], created_by="", now=NOW) == []
+            assert covers.order_first_covers(session, paid, [], by=SYNC, now=NOW) == []
 
         assert jobs() == []
 
@@ -373,7 +373,7 @@ class TestAttachCover:
     ):
         (job_id,) = order_first()
         upload = images.replace_image(
-            engine, store, product.id, data=make_picture("red"), created_by="Ana", now=NOW
+            engine, store, product.id, data=make_picture("red"), by=ANA, now=NOW
         )
 
         paint(job_id)
@@ -385,9 +385,7 @@ class TestAttachCover:
     def test_lets_a_marketer_s_order_replace_what_is_there(
         self, engine, store, product, order, paint, attach, shown, history
     ):
-        images.replace_image(
-            engine, store, product.id, data=make_picture("red"), created_by="Ana", now=NOW
-        )
+        images.replace_image(engine, store, product.id, data=make_picture("red"), by=ANA, now=NOW)
         job = order()
 
         paint(job.id)

@@ -8,15 +8,18 @@ from PIL import Image
 from sqlmodel import select
 
 from core import images
+from core.access import Actor, Role
 from core.database import reading, transaction
 from core.errors import InvalidInputError, NotFoundError
 from core.images import PICTURES_PATH, Making
 from core.models import Method, Product, ProductImage
 from core.pictures import accept_painting
-from tests.builders import NOW, make_image, make_picture, make_product
+from tests.builders import ANA, NOW, make_image, make_picture, make_product
 
 LATER = NOW + timedelta(hours=1)
 UPLOAD = Making(Method.MANUAL_UPLOAD, "Ana")
+
+BEN = Actor("Ben", Role.EDITOR)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def replace(engine, store, product):
     """Uploads a picture for the product."""
 
     def replace(data, **changes):
-        boring = {"data": data, "created_by": "Ana", "now": NOW}
+        boring = {"data": data, "by": ANA, "now": NOW}
         return images.replace_image(engine, store, product.id, **boring | changes)
 
     return replace
@@ -44,7 +47,7 @@ def revert(engine, product):
 
     def revert(image_id, **changes):
         with transaction(engine) as session:
-            boring = {"created_by": "Ben", "now": LATER}
+            boring = {"by": BEN, "now": LATER}
             return images.revert(session, product.id, image_id, **boring | changes)
 
     return revert
@@ -140,7 +143,7 @@ class TestReplaceImage:
 
     def test_refuses_an_offer_that_is_gone(self, engine, store):
         with pytest.raises(NotFoundError, match="no longer here"):
-            images.replace_image(engine, store, 404, data=make_picture(), created_by="Ana", now=NOW)
+            images.replace_image(engine, store, 404, data=make_picture(), by=ANA, now=NOW)
 
         with reading(engine) as session:
             assert session.exec(select(ProductImage)).all() == []
@@ -287,7 +290,7 @@ class TestRevert:
 
     def test_refuses_an_offer_that_is_gone(self, engine):
         with pytest.raises(NotFoundError, match="no longer here"), transaction(engine) as session:
-            images.revert(session, 404, 1, created_by="Ana", now=NOW)
+            images.revert(session, 404, 1, by=ANA, now=NOW)
 
 
 class TestHistory:

@@ -17,7 +17,7 @@ from core.errors import NotFoundError, StartError
 from core.images import PICTURES_PATH
 from core.models import CoverJob, JobState, Product, ProductImage, SyncRun
 from core.sync import Trigger
-from tests.builders import NOW, make_job, make_picture, make_product
+from tests.builders import ANA, NOW, make_job, make_picture, make_product
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ class TestTheLoop:
         hotmart.add_sale(product_name="Violão")
         app = running_app(**to_hotmart, **to_openai)
 
-        started = app.jobs.start_sync(Trigger.BUTTON)
+        started = app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
         (run,) = all_of(app, SyncRun)
@@ -89,10 +89,10 @@ class TestTheLoop:
     ):
         hotmart.seed_catalogue(products=2)
         app = running_app(**to_hotmart, **to_openai)
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
         assert openai.asked == 2
@@ -101,10 +101,10 @@ class TestTheLoop:
     def test_paints_again_with_the_marketer_s_words(self, running_app, openai, to_openai):
         app = running_app(**to_openai)
         (product_id,) = add_products(app)
-        first = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        first = app.jobs.order_cover(product_id, prompt=None, by=ANA)
         ended(app, first.id)
 
-        second = app.jobs.order_cover(product_id, prompt="a red guitar", created_by="Ana")
+        second = app.jobs.order_cover(product_id, prompt="a red guitar", by=ANA)
         ended(app, second.id)
 
         with reading(app.engine) as session:
@@ -119,7 +119,7 @@ class TestTheLoop:
         hotmart.seed_catalogue(products=2)
         app = running_app(**to_hotmart)
 
-        app.jobs.start_sync(Trigger.COMMAND)
+        app.jobs.start_sync(Trigger.COMMAND, by=ANA)
         wait_until_idle(app)
 
         rows = all_of(app, ProductImage)
@@ -130,7 +130,7 @@ class TestTheLoop:
     def test_works_with_no_settings_at_all(self, running_app):
         app = running_app(covers_per_sync=1)
 
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
         products = all_of(app, Product)
@@ -143,12 +143,12 @@ class TestTheLoop:
     ):
         hotmart.seed_catalogue(products=5)
         app = running_app(**to_hotmart, **to_openai, covers_per_sync=2)
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
         assert openai.bill == 2
 
-        assert app.jobs.order_missing_covers(created_by="Ana") == 3
-        assert app.jobs.order_missing_covers(created_by="Ana") == 0  # a second click
+        assert app.jobs.order_missing_covers(by=ANA) == 3
+        assert app.jobs.order_missing_covers(by=ANA) == 0  # a second click
         wait_until_idle(app)
 
         assert openai.bill == 5
@@ -162,7 +162,7 @@ class TestStartSync:
         ids = []
 
         def press():
-            ids.append(app.jobs.start_sync(Trigger.BUTTON).id)
+            ids.append(app.jobs.start_sync(Trigger.BUTTON, by=ANA).id)
 
         threads = [threading.Thread(target=press) for _ in range(4)]
         for thread in threads:
@@ -181,7 +181,7 @@ class TestStartSync:
         hotmart.fail("/security", "403", times=None)
         app = running_app(**to_hotmart, **to_openai)
 
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
         (run,) = all_of(app, SyncRun)
@@ -195,9 +195,9 @@ class TestStartSync:
         app = running_app(jobs_database_url=f"sqlite:///{tmp_path}/file/jobs.db")
 
         with pytest.raises(StartError, match="check JOBS_DATABASE_URL"):
-            app.jobs.start_sync(Trigger.BUTTON)
+            app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         with pytest.raises(StartError):
-            app.jobs.order_cover(1, prompt=None, created_by="Ana")
+            app.jobs.order_cover(1, prompt=None, by=ANA)
 
         assert all_of(app, SyncRun) == []
         assert "did not start" in caplog.text
@@ -210,7 +210,7 @@ class TestFailingCovers:
         (product_id,) = add_products(app)
         openai.fail(fault)
 
-        failed = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        failed = app.jobs.order_cover(product_id, prompt=None, by=ANA)
         failed = ended(app, failed.id)
 
         assert failed.state == JobState.FAILED
@@ -219,7 +219,7 @@ class TestFailingCovers:
         assert openai.asked == 1
         assert all_of(app, ProductImage) == []
 
-        again = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        again = app.jobs.order_cover(product_id, prompt=None, by=ANA)
         assert ended(app, again.id).state == JobState.SUCCEEDED
         assert len(all_of(app, ProductImage)) == 1
 
@@ -227,11 +227,11 @@ class TestFailingCovers:
         app = running_app(**to_openai)
         (product_id,) = add_products(app)
         upload = images.replace_image(
-            app.engine, app.store, product_id, data=make_picture(), created_by="Ana", now=NOW
+            app.engine, app.store, product_id, data=make_picture(), by=ANA, now=NOW
         )
         openai.fail("moderation_blocked")
 
-        job = app.jobs.order_cover(product_id, prompt="x", created_by="Ana")
+        job = app.jobs.order_cover(product_id, prompt="x", by=ANA)
         ended(app, job.id)
 
         (product,) = all_of(app, Product)
@@ -246,7 +246,7 @@ class TestFailingCovers:
         openai.fail("slow", times=None)
         (product_id,) = add_products(app)
 
-        job = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+        job = ended(app, app.jobs.order_cover(product_id, prompt=None, by=ANA).id)
 
         assert job.state == JobState.FAILED
         assert job.problem == "timeout"
@@ -257,7 +257,7 @@ class TestFailingCovers:
         (product_id,) = add_products(app)
         app.jobs.painter = Broken()
 
-        job = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+        job = ended(app, app.jobs.order_cover(product_id, prompt=None, by=ANA).id)
 
         assert job.error == "Something unexpected went wrong while this cover was made. Try again."
 
@@ -269,7 +269,7 @@ class TestFailingCovers:
             raise ValueError("secret reason")
 
         monkeypatch.setattr("core.covers.add_image", break_down)
-        failed = ended(app, app.jobs.order_cover(product_id, prompt=None, created_by="A").id)
+        failed = ended(app, app.jobs.order_cover(product_id, prompt=None, by=ANA).id)
 
         assert failed.state == JobState.FAILED
         assert failed.error.startswith("Something unexpected went wrong")
@@ -279,7 +279,7 @@ class TestFailingCovers:
         add_products(app, 4)
         openai.fail("moderation_blocked")
 
-        app.jobs.order_missing_covers(created_by="Ana")
+        app.jobs.order_missing_covers(by=ANA)
         wait_until_idle(app)
 
         states = Counter(job.state for job in all_of(app, CoverJob))
@@ -303,7 +303,7 @@ class TestOrderCover:
         ids = []
 
         def click():
-            job = app.jobs.order_cover(product_id, prompt="a red guitar", created_by="Ana")
+            job = app.jobs.order_cover(product_id, prompt="a red guitar", by=ANA)
             ids.append(job.id)
 
         threads = [threading.Thread(target=click) for _ in range(5)]
@@ -322,7 +322,7 @@ class TestOrderCover:
         (product_id,) = add_products(app)
 
         for number in range(4):
-            app.jobs.order_cover(product_id, prompt=f"guitar {number}", created_by="Ana")
+            app.jobs.order_cover(product_id, prompt=f"guitar {number}", by=ANA)
         wait_until_idle(app)
 
         with reading(app.engine) as session:
@@ -335,7 +335,7 @@ class TestOrderCover:
         app = running_app(**to_openai)
 
         with pytest.raises(NotFoundError):
-            app.jobs.order_cover(404, prompt=None, created_by="Ana")
+            app.jobs.order_cover(404, prompt=None, by=ANA)
 
         assert all_of(app, CoverJob) == []
 
@@ -345,11 +345,11 @@ class TestOrderCover:
         openai.latency = 0.25
         hotmart.seed_catalogue(products=6)
         app = running_app(**to_hotmart, **to_openai, images_at_once=1)
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_for(lambda: openai.asked)
         (product, *_) = all_of(app, Product)
 
-        app.jobs.order_cover(product.id, prompt="mine", created_by="Ana")
+        app.jobs.order_cover(product.id, prompt="mine", by=ANA)
         wait_for(lambda: openai.asked >= 4)
 
         prompts = [request.body["prompt"] for request in openai.requests]
@@ -371,7 +371,7 @@ class TestLimits:
         app = running_app(**to_openai, **new_queues, images_at_once=2)
         add_products(app, 8)
 
-        app.jobs.order_missing_covers(created_by="Ana")
+        app.jobs.order_missing_covers(by=ANA)
         wait_until_idle(app)
 
         assert openai.bill == 8
@@ -381,7 +381,7 @@ class TestLimits:
         app = running_app(**to_openai | new_queues | {"images_per_minute": 2})
         add_products(app, 4)
 
-        app.jobs.order_missing_covers(created_by="Ana")
+        app.jobs.order_missing_covers(by=ANA)
         wait_for(lambda: openai.bill == 2)
         threading.Event().wait(1.0)  # several looks at the queue
 
@@ -400,7 +400,7 @@ class TestLimits:
         hotmart.seed_catalogue(products=6)
         app = running_app(**to_hotmart, **to_openai, monthly_budget_usd="0.05", images_at_once=2)
 
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
 
         with reading(app.engine) as session:
@@ -419,7 +419,7 @@ class TestAStart:
         for count in (1, 2, 3):
             app = running_app(**to_openai)
             (product_id,) = add_products(app)
-            job = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+            job = app.jobs.order_cover(product_id, prompt=None, by=ANA)
 
             assert ended(app, job.id).state == JobState.SUCCEEDED
             assert openai.bill == count
@@ -430,7 +430,7 @@ class TestAStart:
         app = make_app(**to_openai)
         first, second = add_products(app, 2)
         with transaction(app.engine) as session:  # and here the process died
-            arguments = {"created_by": "Ana", "now": NOW}
+            arguments = {"by": ANA, "now": NOW}
             covers.order_cover(session, app.settings, first, prompt="mine", **arguments)
             covers.order_first_covers(session, app.settings, [second], **arguments)
 
@@ -446,7 +446,7 @@ class TestAStart:
         hotmart.seed_catalogue(products=2)
         app = make_app(**to_hotmart)
         with transaction(app.engine) as session:
-            sync.start_run(session, trigger=Trigger.BUTTON, now=NOW)
+            sync.start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
 
         app = running_app(**to_hotmart, covers_per_sync=0)
         wait_until_idle(app)
@@ -461,7 +461,7 @@ class TestAStart:
         (product_id,) = add_products(app)
         with transaction(app.engine) as session:
             job = covers.order_cover(
-                session, app.settings, product_id, prompt=None, created_by="Ana", now=NOW
+                session, app.settings, product_id, prompt=None, by=ANA, now=NOW
             )
         jobs = app.jobs
         covers.paint_cover(app.engine, app.store, jobs.painter, app.settings, job.id, now=NOW)
@@ -476,9 +476,9 @@ class TestAStart:
     def test_ends_orders_whose_job_has_ended_without_them(self, running_app, openai, to_openai):
         app = running_app(**to_openai, covers_per_sync=0)
         (product_id,) = add_products(app)
-        job = app.jobs.order_cover(product_id, prompt=None, created_by="Ana")
+        job = app.jobs.order_cover(product_id, prompt=None, by=ANA)
         ended(app, job.id)
-        run = app.jobs.start_sync(Trigger.BUTTON)
+        run = app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_until_idle(app)
         app.jobs.close()
         with transaction(app.engine) as session:
@@ -510,12 +510,13 @@ class TestAStart:
 
 LIFE = """
 import threading
+from core.access import COMMAND
 from core.app import create_app
 from core.settings import read_settings
 
 app = create_app(read_settings())
 app.jobs.launch()
-app.jobs.start_sync("command")
+app.jobs.start_sync("command", by=COMMAND)
 threading.Event().wait(120)
 """
 

@@ -8,7 +8,7 @@ from core.database import reading, transaction
 from core.errors import ConflictError, InvalidInputError, NotFoundError
 from core.models import ProductNote
 from core.notes import LONGEST_NOTE
-from tests.builders import NOW, make_note, make_product
+from tests.builders import ANA, NOW, make_note, make_product
 
 LATER = NOW + timedelta(hours=1)
 
@@ -88,7 +88,7 @@ def texts(engine):
 class TestAddNote:
     def test_keeps_who_wrote_what_when(self, engine, product, stored):
         with transaction(engine) as session:
-            note = notes.add_note(session, product.id, text="Sells well", author="Ana", now=NOW)
+            note = notes.add_note(session, product.id, text="Sells well", by=ANA, now=NOW)
             assert note.id is not None
 
         (row,) = stored()
@@ -100,7 +100,7 @@ class TestAddNote:
     @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:20])
     def test_keeps_the_text_as_given(self, engine, product, texts, text):
         with transaction(engine) as session:
-            notes.add_note(session, product.id, text=text, author="Ana", now=NOW)
+            notes.add_note(session, product.id, text=text, by=ANA, now=NOW)
 
         assert texts() == [text]
 
@@ -110,13 +110,13 @@ class TestAddNote:
     )
     def test_drops_only_what_can_t_be_kept(self, engine, product, texts, text, kept):
         with transaction(engine) as session:
-            notes.add_note(session, product.id, text=text, author="Ana", now=NOW)
+            notes.add_note(session, product.id, text=text, by=ANA, now=NOW)
 
         assert texts() == [kept]
 
     def test_takes_the_longest(self, engine, product, texts):
         with transaction(engine) as session:
-            notes.add_note(session, product.id, text="x" * LONGEST_NOTE, author="", now=NOW)
+            notes.add_note(session, product.id, text="x" * LONGEST_NOTE, by=ANA, now=NOW)
 
         assert len(texts()[0]) == LONGEST_NOTE
 
@@ -135,13 +135,13 @@ class TestAddNote:
             pytest.raises(InvalidInputError, match=sentence),
             transaction(engine) as session,
         ):
-            notes.add_note(session, product.id, text=text, author="Ana", now=NOW)
+            notes.add_note(session, product.id, text=text, by=ANA, now=NOW)
 
         assert stored() == []
 
     def test_refuses_an_offer_that_is_gone(self, engine, stored):
         with pytest.raises(NotFoundError, match="no longer here"), transaction(engine) as session:
-            notes.add_note(session, 404, text="Sells well", author="Ana", now=NOW)
+            notes.add_note(session, 404, text="Sells well", by=ANA, now=NOW)
 
         assert stored() == []
 
@@ -151,7 +151,7 @@ class TestEditNote:
         note = add({"note": "old", "pinned": True})
 
         with transaction(engine) as session:
-            notes.edit_note(session, note.id, text=" new ", now=LATER)
+            notes.edit_note(session, note.id, text=" new ", by=ANA, now=LATER)
 
         (row,) = stored()
         assert (row["note"], row["updated_at"], row["created_at"]) == ("new", LATER, NOW)
@@ -161,7 +161,7 @@ class TestEditNote:
         note = add({"note": "old"})
 
         with transaction(engine) as session:
-            notes.edit_note(session, note.id, text="Néw", now=LATER)
+            notes.edit_note(session, note.id, text="Néw", by=ANA, now=LATER)
 
         assert texts(search="new") == ["Néw"]
         assert texts(search="old") == []
@@ -172,7 +172,7 @@ class TestEditNote:
         before = stored()
 
         with pytest.raises(InvalidInputError), transaction(engine) as session:
-            notes.edit_note(session, note.id, text=text, now=LATER)
+            notes.edit_note(session, note.id, text=text, by=ANA, now=LATER)
 
         assert stored() == before
 
@@ -187,10 +187,10 @@ class TestEditNoteInTwoPlaces:
             session.add(note)
             session.flush()
             seen = note.updated_at
-            notes.edit_note(session, note.id, text="A", now=seen + timedelta(seconds=1))
+            notes.edit_note(session, note.id, text="A", by=ANA, now=seen + timedelta(seconds=1))
 
         with transaction(engine) as session, pytest.raises(ConflictError, match="elsewhere"):
-            notes.edit_note(session, note.id, text="B", now=NOW, last_seen=seen)
+            notes.edit_note(session, note.id, text="B", by=ANA, now=NOW, last_seen=seen)
 
         with reading(engine) as session:
             assert notes.get_note(session, note.id).note == "A"
@@ -201,7 +201,7 @@ class TestDeleteNote:
         note = add({"note": "gone"}, {"note": "stays"})
 
         with transaction(engine) as session:
-            notes.delete_note(session, note.id, now=LATER)
+            notes.delete_note(session, note.id, by=ANA, now=LATER)
 
         assert texts() == texts(product_id=product.id) == ["stays"]
         assert texts(search="gone") == []
@@ -211,9 +211,9 @@ class TestDeleteNote:
         before = stored()
 
         with transaction(engine) as session:
-            notes.delete_note(session, note.id, now=LATER)
+            notes.delete_note(session, note.id, by=ANA, now=LATER)
         with transaction(engine) as session:
-            notes.restore_note(session, note.id)
+            notes.restore_note(session, note.id, by=ANA, now=LATER)
 
         assert stored() == before
 
@@ -222,7 +222,7 @@ class TestDeleteNote:
         before = stored()
 
         with transaction(engine) as session:
-            notes.restore_note(session, note.id)
+            notes.restore_note(session, note.id, by=ANA, now=LATER)
 
         assert stored() == before
 
@@ -231,9 +231,9 @@ class TestNotesThatAreGone:
     @pytest.mark.parametrize(
         "act",
         [
-            lambda session, id_: notes.edit_note(session, id_, text="new", now=LATER),
-            lambda session, id_: notes.pin_note(session, id_, pinned=True),
-            lambda session, id_: notes.delete_note(session, id_, now=LATER),
+            lambda session, id_: notes.edit_note(session, id_, text="new", by=ANA, now=LATER),
+            lambda session, id_: notes.pin_note(session, id_, pinned=True, by=ANA, now=LATER),
+            lambda session, id_: notes.delete_note(session, id_, by=ANA, now=LATER),
             lambda session, id_: notes.get_note(session, id_),
         ],
         ids=["edit", "pin", "delete", "get"],
@@ -253,7 +253,7 @@ class TestNotesThatAreGone:
 
     def test_can_t_be_brought_back_if_they_never_were(self, engine):
         with pytest.raises(NotFoundError), transaction(engine) as session:
-            notes.restore_note(session, 404)
+            notes.restore_note(session, 404, by=ANA, now=LATER)
 
 
 class TestListNotes:
@@ -271,7 +271,7 @@ class TestListNotes:
         note = add({"note": "first", "pinned": True}, {"note": "second", "created_at": LATER})
 
         with transaction(engine) as session:
-            notes.pin_note(session, note.id, pinned=False)
+            notes.pin_note(session, note.id, pinned=False, by=ANA, now=LATER)
 
         assert texts() == ["second", "first"]
 

@@ -11,7 +11,7 @@ from core.errors import NotFoundError
 from core.images import PICTURES_PATH
 from core.models import JobState, Origin, Product
 from core.products import ARCHIVED, Cover, Filter, Sort
-from tests.builders import NOW, make_job, make_note, make_product
+from tests.builders import ANA, NOW, make_job, make_note, make_product
 
 
 @pytest.fixture
@@ -350,7 +350,7 @@ class TestArchiveSamples:
         add(make_product(name="real"), make_note(sample))
 
         with transaction(engine) as session:
-            assert products.archive_samples(session, now=NOW) == 1
+            assert products.archive_samples(session, by=ANA, now=NOW) == 1
 
         assert names() == ["real"]
         with reading(engine) as session:

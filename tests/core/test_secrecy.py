@@ -11,7 +11,7 @@ from core import covers, sync
 from core.database import reading, transaction
 from core.models import CoverJob, JobState, Product, SyncRun
 from core.sync import Trigger
-from tests.builders import make_product
+from tests.builders import ANA, make_product
 from tests.simulators.hotmart import BASIC, CLIENT_ID, CLIENT_SECRET
 from tests.waiting import wait_for
 
@@ -49,11 +49,11 @@ def test_no_secret_is_written_anywhere(
     logging.getLogger("dbos").setLevel(logging.DEBUG)  # a launch makes it quieter
 
     def sync_now():
-        app.jobs.start_sync(Trigger.BUTTON)
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
         wait_for(lambda: not running(app))
 
     def cover_now(prompt):
-        job = app.jobs.order_cover(product.id, prompt=prompt, created_by="Ana")
+        job = app.jobs.order_cover(product.id, prompt=prompt, by=ANA)
         wait_for(lambda: ended(app, job))
 
     with transaction(app.engine) as session:

@@ -35,6 +35,9 @@ class TestDefaults:
             ("covers_per_sync", None),
             ("monthly_budget_usd", None),
             ("sync_schedule", None),
+            ("admin_emails", ""),
+            ("allowed_hosts", ""),
+            ("listen_without_sign_in", False),
         ],
     )
     def test_are_those_of_the_table(self, name, value):

@@ -18,6 +18,7 @@ from core.products import Filter, list_products
 from core.settings import read_settings
 from core.sync import Trigger, apply_plan, known_products, plan_sync, run_sync, start_run
 from tests.builders import (
+    ANA,
     NOW,
     make_picture,
     make_remote_offer,
@@ -341,11 +342,9 @@ class TestApplyPlan:
         remote = make_remote_product()
         bring_in(remote)
         id_ = products()[0].id
-        picture = images.replace_image(
-            engine, store, id_, data=make_picture(), created_by="Ana", now=NOW
-        )
+        picture = images.replace_image(engine, store, id_, data=make_picture(), by=ANA, now=NOW)
         with transaction(engine) as session:
-            notes.add_note(session, id_, text="Sells well", author="Ana", now=NOW)
+            notes.add_note(session, id_, text="Sells well", by=ANA, now=NOW)
 
         bring_in()
         with reading(engine) as session:
@@ -363,9 +362,7 @@ class TestApplyPlan:
     def test_touches_nothing_that_the_marketer_made(self, engine, store, bring_in, products):
         remote = make_remote_product()
         bring_in(remote)
-        images.replace_image(
-            engine, store, products()[0].id, data=make_picture(), created_by="Ana", now=NOW
-        )
+        images.replace_image(engine, store, products()[0].id, data=make_picture(), by=ANA, now=NOW)
         with transaction(engine) as session:
             product = session.get(Product, products()[0].id)
             product.hotlink, product.commission_percent = "https://go.example", Decimal(40)
@@ -431,22 +428,22 @@ class TestApplyPlan:
 class TestStartRun:
     def test_joins_the_run_under_way(self, engine):
         with transaction(engine) as session:
-            first, is_new = start_run(session, trigger=Trigger.BUTTON, now=NOW)
+            first, is_new = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
             assert is_new
 
         with transaction(engine) as session:
-            second, is_new = start_run(session, trigger=Trigger.API, now=LATER)
+            second, is_new = start_run(session, trigger=Trigger.API, by=ANA, now=LATER)
 
         assert not is_new
         assert (second.id, second.trigger, second.started_at) == (first.id, "button", NOW)
 
     def test_begins_another_when_the_last_one_has_ended(self, engine):
         with transaction(engine) as session:
-            first, _ = start_run(session, trigger=Trigger.BUTTON, now=NOW)
+            first, _ = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
             first.state = JobState.FAILED
 
         with transaction(engine) as session:
-            second, is_new = start_run(session, trigger=Trigger.BUTTON, now=LATER)
+            second, is_new = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=LATER)
 
         assert is_new
         assert second.id != first.id
@@ -457,7 +454,7 @@ class TestStartRun:
         def press():
             ready.wait()
             with transaction(engine) as session:
-                ids.append(start_run(session, trigger=Trigger.BUTTON, now=NOW)[0].id)
+                ids.append(start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)[0].id)
 
         threads = [threading.Thread(target=press) for _ in range(6)]
         for thread in threads:
@@ -492,7 +489,7 @@ class TestRunSync:
 
         def sync_with(catalogue, **settings):
             with transaction(engine) as session:
-                run, _ = start_run(session, trigger=Trigger.BUTTON, now=NOW)
+                run, _ = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
             connected = {"hotmart_client_id": "id", "hotmart_client_secret": "secret"}
             job_ids = run_sync(engine, catalogue, read_settings(**connected | settings), run.id)
             with reading(engine) as session:
@@ -630,7 +627,7 @@ class TestRunSync:
 
     def test_makes_sample_offers_when_nothing_is_connected(self, engine, products):
         with transaction(engine) as session:
-            run, _ = start_run(session, trigger=Trigger.BUTTON, now=NOW)
+            run, _ = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
 
         run_sync(engine, Listing(make_remote_product()), read_settings(), run.id)
 
@@ -654,7 +651,7 @@ class TestRunSyncWithHotmart:
 
         def sync_now():
             with transaction(engine) as session:
-                run, _ = start_run(session, trigger=Trigger.BUTTON, now=NOW)
+                run, _ = start_run(session, trigger=Trigger.BUTTON, by=ANA, now=NOW)
             run_sync(engine, client, settings, run.id)
             with reading(engine) as session:
                 return sync.get_run(session, run.id)
@@ -744,7 +741,7 @@ class TestRunSyncWithHotmart:
 
 def test_a_run_that_ended_meanwhile_in_another_process_is_not_failed(engine):
     with transaction(engine) as session:
-        run, _is_new = sync.start_run(session, trigger=Trigger.COMMAND, now=NOW)
+        run, _is_new = sync.start_run(session, trigger=Trigger.COMMAND, by=ANA, now=NOW)
         run.state = JobState.SUCCEEDED
 
     with transaction(engine) as session:

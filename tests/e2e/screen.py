@@ -42,7 +42,7 @@ def press(place: Page | Locator, name: str) -> None:
 
 def choose(page: Page, label: str, option: str) -> None:
     settle(page)
-    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option", name=option, exact=True).click()
 
 

@@ -8,32 +8,40 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 _START_LIMIT_S = 60.0
 _SETTINGS = (
     "DATA_DIR", "DATABASE_URL", "JOBS_DATABASE_URL", "PICTURES_URL", "HOTMART_", "OPENAI_", "IMAGE",
-    "COVERS_PER_SYNC", "MONTHLY_BUDGET_USD", "SYNC_SCHEDULE", "STREAMLIT_",
+    "COVERS_PER_SYNC", "MONTHLY_BUDGET_USD", "SYNC_SCHEDULE", "ADMIN_EMAILS", "ALLOWED_HOSTS",
+    "LISTEN_WITHOUT_SIGN_IN", "STREAMLIT_",
 )  # fmt: skip
 
 
-def start(folder: Path, port: int, **settings: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, port: int, *, secrets: str = "", options: Sequence[str] = (), **settings: str
+) -> subprocess.Popen[str]:
     """Start a server whose data and working directory are in ``folder``.
 
+    ``secrets`` is what its ``secrets.toml`` says; ``options`` are Streamlit's own.
     Nothing of the machine reaches it: neither its environment's settings nor its ``.env``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / ".streamlit"
     if not config.exists():
-        config.symlink_to(ROOT / ".streamlit")
+        config.mkdir()
+        (config / "config.toml").symlink_to(ROOT / ".streamlit" / "config.toml")
+    if secrets:
+        (config / "secrets.toml").write_text(secrets)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
     environment |= {"DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT)} | settings
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard.py")]
     command += ["--server.port", str(port), "--server.headless", "true"]
-    command += ["--server.fileWatcherType", "none"]
+    command += ["--server.fileWatcherType", "none", *options]
     with (folder / "errors.txt").open("a") as errors:
         return subprocess.Popen(
             command, cwd=folder, env=environment, stdout=errors, stderr=errors, text=True
@@ -64,10 +72,10 @@ def log_of(folder: Path) -> str:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[str]:
-    """Run a server; yield its address."""
+def running(folder: Path, **given: Any) -> Iterator[str]:
+    """Run a server, as ``start`` does; yield its address."""
     port = free_port()
-    process = start(folder, port, **settings)
+    process = start(folder, port, **given)
     url = f"http://localhost:{port}"
     try:
         _wait_until_ready(process, url, folder)

@@ -9,9 +9,11 @@ import pytest
 from sqlmodel import SQLModel
 from streamlit.testing.v1 import AppTest
 
+from core.access import LOCAL, Actor, Role
 from core.app import App
 from core.database import transaction
 from core.models import CoverJob, SyncRun
+from core.site import LOOPBACK, Site
 from pages.components import wiring
 from tests.builders import NOW
 
@@ -24,15 +26,15 @@ class OrderBook:
 
     orders: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def order_cover(self, product_id: int, *, prompt: str | None, created_by: str) -> CoverJob:
+    def order_cover(self, product_id: int, *, prompt: str | None, by: Actor) -> CoverJob:
         self.orders.append(("cover", product_id, prompt))
         return CoverJob(id="ordered", product_id=product_id, request_digest="", created_at=NOW)
 
-    def order_missing_covers(self, *, created_by: str) -> int:
+    def order_missing_covers(self, *, by: Actor) -> int:
         self.orders.append(("missing",))
         return 1
 
-    def start_sync(self, trigger: str) -> SyncRun:
+    def start_sync(self, trigger: str, *, by: Actor) -> SyncRun:
         self.orders.append(("sync", trigger))
         return SyncRun(id=1, trigger=trigger, started_at=NOW)
 
@@ -44,6 +46,12 @@ class Dashboard:
     app: App
     at: AppTest
     orders: list[tuple[Any, ...]]
+    identify: Callable[[], Actor] = lambda: LOCAL
+    """Says who is at the screen; a test may put somebody else there."""
+
+    def become(self, role: Role) -> None:
+        """Have somebody with this role at the screen from now on."""
+        self.identify = lambda: Actor("ana@example.com", role)
 
     def save(self, *rows: SQLModel) -> None:
         with transaction(self.app.engine) as session:
@@ -92,11 +100,13 @@ def unescaped(markdown: str) -> str:
 def dashboard_of(make_app: Callable[..., App]) -> Iterator[Callable[..., Dashboard]]:
     """Open the dashboard of an App with these settings; its jobs are only written down."""
 
-    def open_dashboard(**settings: Any) -> Dashboard:
+    def open_dashboard(*, site: Site = LOOPBACK, **settings: Any) -> Dashboard:
         book = OrderBook()
-        app = replace(make_app(**settings), jobs=book)
-        wiring.provide(app)
-        return Dashboard(app, AppTest.from_file(str(FRAME), default_timeout=30), book.orders)
+        app = replace(make_app(**settings), jobs=book, site=site)
+        at = AppTest.from_file(str(FRAME), default_timeout=30)
+        opened = Dashboard(app, at, book.orders)
+        wiring.provide(app, lambda: opened.identify())
+        return opened
 
     yield open_dashboard
     wiring.provide(None)

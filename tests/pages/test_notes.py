@@ -5,7 +5,7 @@ import pytest
 from core import notes
 from core.database import reading, transaction
 from core.models import Product
-from tests.builders import NOW, make_note, make_product
+from tests.builders import ANA, NOW, make_note, make_product
 from tests.pages.hostile import NAMES
 
 
@@ -207,7 +207,7 @@ class TestChanging:
         dashboard.press(f"edit-{note.id}")
         dashboard.at.text_area(key=f"text-{note.id}").set_value("Long thoughts")
         with transaction(dashboard.app.engine) as session:
-            notes.delete_note(session, note.id, now=NOW)
+            notes.delete_note(session, note.id, by=ANA, now=NOW)
 
         dashboard.run()
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from core import tokens
-from core.access import Role
+from core.access import COMMAND, Role
 from core.api import create_api
 from core.app import App
 from core.database import transaction
@@ -55,7 +55,7 @@ class Caller:
 
 
 def _new_token(session: Session, role: Role, **changes: Any) -> str:
-    boring = {"name": "script", "created_by": "test", "now": datetime.now(UTC)}
+    boring = {"name": "script", "by": COMMAND, "now": datetime.now(UTC)}
     _token, secret = tokens.create_token(session, role=role, **boring | changes)
     return secret
 

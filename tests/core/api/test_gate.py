@@ -5,7 +5,7 @@ import pytest
 from sqlmodel import select
 
 from core import tokens
-from core.access import Role
+from core.access import COMMAND, Role
 from core.database import reading, transaction
 from core.errors import InvalidInputError
 from core.models import ApiToken
@@ -114,8 +114,8 @@ class TestTokens:
         assert call("GET", "/products", token=secret).status_code == 200
 
         with transaction(call.app.engine) as session:
-            newest = tokens.list_tokens(session)[0]
-            tokens.revoke_token(session, newest.id, now=datetime.now(UTC))
+            newest = tokens.list_tokens(session, by=COMMAND)[0]
+            tokens.revoke_token(session, newest.id, by=COMMAND, now=datetime.now(UTC))
 
         assert is_problem(call("GET", "/products", token=secret), 401, "no longer valid")
 
