@@ -354,12 +354,12 @@ class Person(SQLModel, table=True):
 
 
 class Visitor(SQLModel, table=True):
-    """Somebody who has signed in."""
+    """Somebody who has signed in, or was signed out."""
 
     __tablename__ = "visitors"
 
     email: str = Field(primary_key=True)
-    last_seen_at: datetime = _moment()
+    last_seen_at: datetime | None = _time()
     signed_out_before: datetime | None = _time()
     """Sign-ins up to this moment count no longer, on whatever device."""
 

@@ -57,7 +57,8 @@ def read_claims(claims: Mapping[str, Any]) -> SignIn:
     if not isinstance(issued, int | float) or isinstance(issued, bool):
         raise SignInError(_("Sign in to go on."))
     email = plain_address(claims.get("email"))
-    if email is None or claims.get("email_verified") not in (True, "true"):
+    verified = claims.get("email_verified")
+    if email is None or not (verified is True or verified == "true"):
         raise ForbiddenError(
             _(
                 "The sign-in service did not vouch for your e-mail address, so Capista can't let"
@@ -98,9 +99,10 @@ def identify(
                 " it to add you, or sign in with another account."
             ).format(email=sign_in.email)
         )
-    if visitor is None or now - visitor.last_seen_at > _SEEN_IS_WRITTEN_EVERY:
+    seen = visitor.last_seen_at if visitor else None
+    if seen is None or now - seen > _SEEN_IS_WRITTEN_EVERY:
         with transaction(engine) as session:
-            _visitor(session, sign_in.email, now=now).last_seen_at = now
+            _visitor(session, sign_in.email).last_seen_at = now
     return Actor(sign_in.email, role)
 
 
@@ -126,10 +128,12 @@ def list_people(session: Session, *, by: Actor) -> list[Person]:
     return list(session.exec(select(Person).order_by(col(Person.pattern))))
 
 
-def list_visitors(session: Session, *, by: Actor) -> list[Visitor]:
-    """Return who has signed in, the last one first."""
+def list_visitors(session: Session, *, by: Actor) -> list[tuple[str, datetime]]:
+    """Return who has signed in and when they were last seen, the last one first."""
     by.require(Role.ADMIN)
-    return list(session.exec(select(Visitor).order_by(col(Visitor.last_seen_at).desc())))
+    seen = col(Visitor.last_seen_at)
+    query = select(Visitor).where(seen.is_not(None)).order_by(seen.desc())
+    return [(v.email, v.last_seen_at) for v in session.exec(query) if v.last_seen_at]
 
 
 def set_person(
@@ -194,14 +198,14 @@ def sign_out_everywhere(session: Session, email: str, *, by: Actor, now: datetim
         raise InvalidInputError(_("Write an e-mail address, as in ana@example.com."))
     if by.name != address:
         by.require(Role.ADMIN)
-    _visitor(session, address, now=now).signed_out_before = now
+    _visitor(session, address).signed_out_before = now
     record(session, by, Action.SIGNED_OUT_EVERYWHERE, now=now, detail=address)
 
 
-def _visitor(session: Session, email: str, *, now: datetime) -> Visitor:
+def _visitor(session: Session, email: str) -> Visitor:
     visitor = session.get(Visitor, email)
     if visitor is None:
-        visitor = Visitor(email=email, last_seen_at=now)
+        visitor = Visitor(email=email)
         try:
             with session.begin_nested():
                 session.add(visitor)

@@ -110,13 +110,14 @@ class Settings(BaseSettings):
         return bool(self.openai_api_key)
 
 
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def plain_address(value: Any) -> str | None:
     """Return an e-mail address in small letters; None if it is none, or not of plain letters.
 
-    The form is that of HTML: https://html.spec.whatwg.org/#valid-e-mail-address
+    The form is that of HTML, but for the star, which would look like a pattern:
+    https://html.spec.whatwg.org/#valid-e-mail-address
     """
     if not isinstance(value, str) or len(value := value.strip(" ")) > 254:
         return None

@@ -6,12 +6,15 @@ that a web page makes must come from a page of the same server.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from core.errors import SettingsError
 from core.language import _
 from core.settings import Settings
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,13 @@ class Site:
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
         return _is_loopback(self.address.strip("[]").lower())
+
+    def may_serve_at(self, address: str) -> bool:
+        """Whether a connection may have come in at this address of the machine.
+
+        Whoever starts the server can give it another address than the one that was checked.
+        """
+        return not self.is_local or _is_loopback(address) or not _is_ip(address)
 
     def answers_to(self, host: str | None) -> bool:
         """Whether ``host``, a Host header, is a name of this server.
@@ -82,18 +92,17 @@ def check_site(site: Site, settings: Settings) -> None:
 
 
 def _host_name(host: str | None) -> str | None:
-    try:
-        parts: SplitResult = urlsplit(f"//{host or ''}")
-        parts.port  # noqa: B018  (a wrong one raises)
-    except ValueError:
+    match = _HOST.fullmatch(host or "")
+    if match is None or int(match[2] or 0) > 65535:
         return None
-    is_plain = not (parts.username or parts.password or parts.path or parts.query or parts.fragment)
-    return (parts.hostname or "").rstrip(".") or None if is_plain else None
+    return match[1].strip("[]").lower().rstrip(".") or None
 
 
 def _fits(name: str, known: str) -> bool:
-    known = known.strip().lower().rstrip(".")
-    return known in ("*", name) or (known.startswith("*.") and name.endswith(known[1:]))
+    if known == "*":
+        return True
+    known = known.lower().rstrip(".")
+    return known == name or (known.startswith("*.") and name.endswith(known[1:]))
 
 
 def _is_loopback(name: str) -> bool:

@@ -11,7 +11,7 @@ from core import people
 from core.access import RESERVED_NAMES, Actor, Role
 from core.activity import Action, record
 from core.database import fetch, reading, transaction
-from core.errors import InvalidInputError, NotFoundError, SignInError
+from core.errors import ForbiddenError, InvalidInputError, NotFoundError, SignInError
 from core.language import _
 from core.models import ApiToken
 from core.settings import Settings
@@ -33,10 +33,12 @@ def create_token(
 ) -> tuple[ApiToken, str]:
     """Return a new token and its secret, which can't be had again.
 
-    :raises ForbiddenError: if ``by`` is no admin
+    :raises ForbiddenError: if ``by`` is no admin, or is a program
     :raises InvalidInputError: if the name is empty, too long or not one line, or the end is past
     """
     by.require(Role.ADMIN)
+    if by.token_id is not None:  # it could outlive the person whose rights it came from
+        raise ForbiddenError(_("A token can't create tokens. Do it on the page Settings."))
     name = storable(name).strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         raise InvalidInputError(

@@ -88,21 +88,36 @@ class Guard:
                     message["headers"] = [_kept_to_https(*header) for header in headers.raw]
             await send(message)
 
+        began = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send_with_headers(message)
+
         answer: ASGIApp = self._app
         if why:
             answer = problems.answer(403, why) if is_call else PlainTextResponse(why, 403)
         elif scope["path"].endswith(_CLOSED):
             answer = Response(status_code=404)
-        await answer(scope, receive, send_with_headers)
+        try:
+            await answer(scope, receive, send_and_note)
+        except Exception:
+            if not began:  # outside of us the answer would come without our headers
+                bug = PlainTextResponse(_("Something unexpected went wrong."), 500)
+                await bug(scope, receive, send_with_headers)
+            raise  # it is logged there
 
 
 def _refusal(scope: Scope, site: Site) -> str | None:
     headers = Headers(scope=scope)
     host, origin = headers.get("host"), headers.get("origin")
+    here = scope.get("server")
+    if here and not site.may_serve_at(str(here[0])):
+        return _("Capista was not told to listen here. Set STREAMLIT_SERVER_ADDRESS.")
     if not site.answers_to(host):
         return _(
-            "This server does not go by that name. If it should, add the name to"
-            " ALLOWED_HOSTS."
+            "This server does not go by that name. If it should, add the name to ALLOWED_HOSTS."
         )
     if origin is not None and not site.takes_from(origin, host):
         return _("Web pages of other servers may not call this one.")

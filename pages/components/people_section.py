@@ -9,7 +9,7 @@ from core.access import Actor, Role
 from core.app import App
 from core.database import reading, transaction
 from core.language import _
-from core.models import Person, Visitor
+from core.models import Person
 from pages.components import wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import ago, role
@@ -30,8 +30,8 @@ def draw(app: App, actor: Actor) -> None:
     with reading(app.engine) as session:
         listed = people.list_people(session, by=actor)
         visitors = [
-            (visitor, people.role_of(session, app.settings, visitor.email))
-            for visitor in people.list_visitors(session, by=actor)
+            (email, last_seen, people.role_of(session, app.settings, email))
+            for email, last_seen in people.list_visitors(session, by=actor)
         ]
     _draw_new(app)
     for email in sorted(app.settings.admins):
@@ -41,8 +41,8 @@ def draw(app: App, actor: Actor) -> None:
     st.subheader(_("Who has signed in"))
     if not visitors:
         st.caption(_("Nobody yet."))
-    for visitor, their_role in visitors:
-        _draw_visitor(app, visitor, their_role)
+    for email, last_seen, their_role in visitors:
+        _draw_visitor(app, email, last_seen, their_role)
 
 
 def _draw_new(app: App) -> None:
@@ -86,15 +86,15 @@ def _draw_person(app: App, person: Person) -> None:
                 st.rerun()
 
 
-def _draw_visitor(app: App, visitor: Visitor, their_role: Role | None) -> None:
+def _draw_visitor(app: App, email: str, last_seen: datetime, their_role: Role | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(visitor.email, width=320)
-        st.text(f"{role(their_role or people.NO_ACCESS)} · {ago(visitor.last_seen_at)}", width=340)
-        if st.button(_("Sign out everywhere"), key=f"sign-out-{visitor.email}", type="tertiary"):
+        st.text(email, width=320)
+        st.text(f"{role(their_role or people.NO_ACCESS)} · {ago(last_seen)}", width=340)
+        if st.button(_("Sign out everywhere"), key=f"sign-out-{email}", type="tertiary"):
             with show_errors():
                 with transaction(app.engine) as session:
                     people.sign_out_everywhere(
-                        session, visitor.email, by=wiring.current_actor(), now=_now()
+                        session, email, by=wiring.current_actor(), now=_now()
                     )
                 say(_("Signed out on every device."))
                 st.rerun()

@@ -105,17 +105,24 @@ def _leave_everywhere() -> None:
 
 def _auth_section() -> dict[str, Any] | None:
     files = [path for path in st.get_option("secrets.files") if Path(path).exists()]
-    if files and not st.secrets.load_if_toml_exists():
+    if files and not _can_be_read():
         # Streamlit would go on as if there were none, and let everyone in.
         raise SettingsError(
-            _("{files} can't be read. Correct it: each value stands in quotes.").format(
-                files=", ".join(files)
-            )
+            _(
+                "{files} can't be read. Correct it: a text file (UTF-8), each value in quotes."
+            ).format(files=", ".join(files))
         )
     if not files or "auth" not in st.secrets:
         return None
     section = st.secrets["auth"]
     return dict(section) if hasattr(section, "keys") else {}
+
+
+def _can_be_read() -> bool:
+    try:
+        return bool(st.secrets.load_if_toml_exists())
+    except (OSError, UnicodeError):
+        return False
 
 
 def _providers(auth: dict[str, Any] | None = None) -> list[str]:
@@ -148,8 +155,12 @@ def _check(auth: dict[str, Any]) -> SplitResult:
                 " {least} random characters. The README has a command that makes them."
             ).format(least=_SHORTEST_SECRET)
         )
-    redirect = urlsplit(str(auth["redirect_uri"]))
-    if redirect.scheme not in ("http", "https") or not redirect.hostname:
+    try:
+        redirect = urlsplit(str(auth["redirect_uri"]).replace("{port}", "8501"))
+        is_whole = redirect.scheme in ("http", "https") and redirect.hostname and redirect.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or not redirect.path.endswith("/oauth2callback"):
         raise SettingsError(
             _(
                 "redirect_uri in .streamlit/secrets.toml must be a whole address that ends in"

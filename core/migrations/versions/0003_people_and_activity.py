@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.create_table(
         "visitors",
         sa.Column("email", sa.String(), nullable=False),
-        sa.Column("last_seen_at", UtcDateTime(), nullable=False),
+        sa.Column("last_seen_at", UtcDateTime(), nullable=True),
         sa.Column("signed_out_before", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("email"),
     )
