@@ -1,8 +1,8 @@
 """Orders for covers: from the click to the picture, or to the sentence that says why not.
 
 An order is a row in ``cover_jobs``. ``jobs.py`` carries orders out; this module knows nothing of
-queues. What a painter answered is written to the order before anything else happens, so an order
-that is repeated after a crash never pays for the same picture twice.
+queues. What a paid call brings is in the store before anything else happens, and the ledger knows
+of each call, so an order that is repeated after a crash never pays for the same picture twice.
 """
 
 import hashlib
@@ -18,22 +18,22 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, update
 from sqlmodel import Session, col, select
 
-from core import pictures, prices
+from core import ledger, pictures, prices
 from core.access import Actor, Role
 from core.activity import Action, record
 from core.database import reading, transaction
 from core.errors import (
-    BudgetReachedError,
     DashboardError,
     InvalidInputError,
     NotFoundError,
     Problem,
     ServiceError,
 )
-from core.images import Making, StoredPicture, add_image, spent_since, store_picture
+from core.images import Making, StoredPicture, add_image, store_picture
 from core.language import _
-from core.models import ACTIVE_STATES, CoverJob, JobState, Method, Product
-from core.painting import Painter, PaintOrder
+from core.ledger import CallState
+from core.models import ACTIVE_STATES, CoverJob, JobState, Method, PaidCall, Product
+from core.painting import Painter, Painting, PaintOrder
 from core.picture_store import FolderStore
 from core.products import get_product
 from core.prompts import check_prompt, cover_prompt
@@ -94,7 +94,7 @@ def order_cover(
         under_way.is_first = False  # asked for by name now: it may displace a picture
         return under_way
     price = _price(settings, words or built_prompt(product))
-    _check_budget(session, settings, price, now)
+    ledger.check_budget(session, settings, price, now=now)
     earlier = session.exec(
         select(func.count()).select_from(CoverJob).where(CoverJob.product_id == product_id)
     ).one()
@@ -170,22 +170,37 @@ def paint_cover(
 
     :raises DashboardError: a sentence that says why there is no cover
     """
+    if painter.is_paid:
+        store.check_room()
+    call_id: str | None = None
     with transaction(engine) as session:
         job = get_job(session, job_id)
         if job.painted or job.state not in ACTIVE_STATES:
             return
         product = get_product(session, job.product_id)
         prompt = job.prompt or (built_prompt(product) if painter.is_paid else "")
-        if job.state == JobState.QUEUED:
-            _check_budget(session, settings, job.estimated_usd or Decimal(0), now)
-        job.state = JobState.RUNNING
-        job.started_at = now
         order = PaintOrder(product.name, product.producer_name, prompt, job.variant)
+        refusal: DashboardError | None = None
+        if painter.is_paid:
+            try:
+                call_id = ledger.begin_call(
+                    session, settings, job, prompt=prompt, now=now, has_answer=store.has_answer
+                ).id
+            except DashboardError as error:
+                refusal = error  # raised after the commit: what was cut off stays written down
+        if not refusal:
+            job.state, job.started_at = JobState.RUNNING, now
+    if refusal:
+        raise refusal
 
-    painting = painter.paint(order)
+    painting = (
+        _pay(engine, store, painter, order, call_id, now) if call_id else painter.paint(order)
+    )
     try:
         picture = pictures.accept_painting(painting.data)
     except InvalidInputError as error:
+        if call_id:
+            store.drop_answer(call_id)
         raise ServiceError(
             _("The image service sent something that is not a usable picture. Try again later."),
             problem=Problem.WRONG_ANSWER,
@@ -201,6 +216,38 @@ def paint_cover(
     }
     with transaction(engine) as session:
         get_job(session, job_id).painted = json.dumps(painted)
+    if call_id:
+        store.drop_answer(call_id)
+
+
+def _pay(
+    engine: Engine,
+    store: FolderStore,
+    painter: Painter,
+    order: PaintOrder,
+    call_id: str,
+    now: datetime,
+) -> Painting:
+    """Return what a paid call brings: its bytes are in the store before anything else happens."""
+    if store.has_answer(call_id):
+        with transaction(engine) as session:
+            call = session.get_one(PaidCall, call_id)
+            if call.state != CallState.CHARGED:
+                ledger.charge(session, call_id, None, now=now)
+        data = store.read_answer(call_id)
+        return Painting(data, call.model, call.quality, call.size, call.cost_usd)
+    try:
+        painting = painter.paint(order)
+    except Exception as error:
+        with transaction(engine) as session:
+            ledger.close_without_picture(session, call_id, error, now=now)
+        raise
+    try:
+        store.keep_answer(call_id, painting.data)
+    finally:  # on a full disk too: it is paid for
+        with transaction(engine) as session:
+            ledger.charge(session, call_id, painting, now=now)
+    return painting
 
 
 def attach_cover(session: Session, job_id: str, *, now: datetime) -> int | None:
@@ -277,28 +324,6 @@ def count_by_state(session: Session, *, sync_run_id: int) -> dict[str, int]:
         .group_by(CoverJob.state)
     )
     return dict(session.exec(query).all())
-
-
-def month_start(now: datetime) -> datetime:
-    """Return the moment at which the month of ``now`` began (UTC)."""
-    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def _check_budget(session: Session, settings: Settings, price: Decimal, now: datetime) -> None:
-    budget = settings.monthly_budget_usd
-    if budget is None or not settings.images_are_connected:
-        return
-    in_flight = session.exec(
-        select(func.sum(CoverJob.estimated_usd)).where(CoverJob.state == JobState.RUNNING)
-    ).one() or Decimal(0)
-    spent = spent_since(session, month_start(now)) + in_flight
-    if spent + price > budget:
-        raise BudgetReachedError(
-            _(
-                "This month's budget for pictures is US$ {budget}, and US$ {spent} of it is spent"
-                " or under way. Raise MONTHLY_BUDGET_USD, or wait for the next month."
-            ).format(budget=budget, spent=round(spent, 2))
-        )
 
 
 def _price(settings: Settings, prompt: str) -> Decimal:

@@ -144,6 +144,15 @@ def fetch(session: Session, table: type[_Row], id_: int, *, lock: bool = False) 
     return session.get(table, id_, with_for_update=lock or None)
 
 
+def lock(session: Session, what: str) -> None:
+    """Let no other process be at ``what`` before this transaction ends.
+
+    On SQLite whoever writes is alone already.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:what))"), {"what": what})
+
+
 def migrate(engine: Engine) -> None:
     """Bring the database to this version of Capista.
 

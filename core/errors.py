@@ -85,6 +85,7 @@ class ServiceError(DashboardError):
 
     ``permanent`` says that asking again in the same way will fail again (or might be billed
     again). ``retry_after`` is the wait the service asked for, in seconds, where it gave one.
+    ``may_be_billed`` says that a picture may have been painted although none came.
     """
 
     def __init__(
@@ -94,11 +95,13 @@ class ServiceError(DashboardError):
         problem: Problem,
         permanent: bool,
         retry_after: float | None = None,
+        may_be_billed: bool = False,
     ) -> None:
         super().__init__(message)
         self.problem = problem
         self.permanent = permanent
         self.retry_after = retry_after
+        self.may_be_billed = may_be_billed
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive pickling: the job queue keeps a step's error."""
@@ -106,5 +109,6 @@ class ServiceError(DashboardError):
             "problem": self.problem,
             "permanent": self.permanent,
             "retry_after": self.retry_after,
+            "may_be_billed": self.may_be_billed,
         }
         return partial(type(self), **words), (str(self),)

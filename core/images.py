@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from core import pictures
@@ -186,14 +186,6 @@ def thumbnail_url(image_url: str) -> str:
     """Return the address of the small rendition of a picture."""
     digest = image_url.removeprefix(PICTURES_PATH).partition(".")[0]
     return PICTURES_PATH + thumbnail_name(digest)
-
-
-def spent_since(session: Session, moment: datetime) -> Decimal:
-    """Return what pictures made since then have cost, in US dollars."""
-    total = session.exec(
-        select(func.sum(ProductImage.cost_usd)).where(col(ProductImage.created_at) >= moment)
-    ).one()
-    return total or Decimal(0)
 
 
 def _record(

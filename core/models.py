@@ -110,6 +110,10 @@ def _moment() -> Any:
     return Field(sa_type=UtcDateTime)
 
 
+def _moment_indexed() -> Any:
+    return Field(sa_type=UtcDateTime, index=True)
+
+
 def _money() -> Any:
     return Field(default=None, sa_type=Money)
 
@@ -296,6 +300,30 @@ class CoverJob(SQLModel, table=True):
     created_at: datetime = _moment()
     started_at: datetime | None = _time()
     finished_at: datetime | None = _time()
+
+
+class PaidCall(SQLModel, table=True):
+    """One request for a picture that costs money, from before it was sent."""
+
+    __tablename__ = "paid_calls"
+
+    id: str = Field(primary_key=True)
+    job_id: str | None = Field(default=None, index=True)
+    product_id: int
+    """No foreign key: what was paid stays on record."""
+    request_digest: str
+    """SHA-256 over model, quality, size and prompt."""
+    model: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    state: str
+    estimated_usd: Decimal | None = _money()
+    cost_usd: Decimal | None = _money()
+    """What it cost; null where only the estimate is known."""
+    problem: str | None = None
+    asked_by: str
+    asked_at: datetime = _moment_indexed()
+    answered_at: datetime | None = _time()
 
 
 class ApiToken(SQLModel, table=True):

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -19,6 +20,9 @@ from core.language import _
 class StorageError(DashboardError):
     """The disk did not take or give back a picture."""
 
+
+LEAST_FREE_BYTES = 50 * 1024**2
+"""Below this no picture is paid for: it might not be kept."""
 
 _ENDINGS = {
     "image/png": "png",
@@ -104,6 +108,59 @@ class FolderStore:
             _sync_folder(self.folder)
         except OSError as error:
             raise _not_saved(error, self.folder) from error
+
+    def keep_answer(self, call_id: str, data: bytes) -> None:
+        """Keep what a paid call brought, durably, before anything is done with it.
+
+        :raises StorageError: if the disk is full or refuses
+        """
+        path = self._answer(call_id)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _write_whole(path, data)
+            _sync_folder(path.parent)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise _not_saved(error, self.folder) from error
+
+    def has_answer(self, call_id: str) -> bool:
+        """Tell whether the answer to a call was kept, and its picture not yet made of it."""
+        return self._answer(call_id).is_file()
+
+    def read_answer(self, call_id: str) -> bytes:
+        """Return the answer to a call.
+
+        :raises StorageError: if it can't be read
+        """
+        try:
+            return self._answer(call_id).read_bytes()
+        except OSError as error:
+            raise StorageError(
+                _("A picture that was paid for can't be read: {reason}. Check the disk.").format(
+                    reason=error.strerror
+                )
+            ) from error
+
+    def drop_answer(self, call_id: str) -> None:
+        """Forget the answer to a call, once its picture is kept."""
+        with suppress(OSError):
+            self._answer(call_id).unlink()
+
+    def check_room(self) -> None:
+        """Go on only if a picture that is paid for could be kept.
+
+        :raises StorageError: if the disk is nearly full
+        """
+        if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
+            raise StorageError(
+                _(
+                    "The disk is nearly full, so no picture was asked for. Make room where the"
+                    " folder {folder} is, then try again."
+                ).format(folder=self.folder)
+            )
+
+    def _answer(self, call_id: str) -> Path:
+        return self.folder / "answers" / re.sub("[^a-z0-9-]", "", call_id)
 
 
 def open_store(url: str) -> FolderStore:

@@ -1,20 +1,21 @@
-"""The Settings page, for admins: connections, people, tokens, what was done, where data lies."""
+"""The Settings page, for admins: connections, people, tokens, money, what was done."""
 
 import platform
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import streamlit as st
 
-from core import activity
+from core import activity, ledger
 from core.access import Actor, Role
 from core.app import App
 from core.database import describe, reading
 from core.language import _
 from pages.components import people_section, tokens_section, wiring
 from pages.components.feedback import show_errors
-from pages.components.formats import action, dollars, moment, person, plain
+from pages.components.formats import action, call_state, dollars, moment, person, plain
 
 
 def draw_connections(app: App) -> None:
@@ -69,6 +70,34 @@ def is_set(value: object) -> str:
     return _("set") if value else _("not set")
 
 
+def draw_spend(app: App, actor: Actor) -> None:
+    """Draw what this month's pictures cost, and the newest paid calls."""
+    month = ledger.month_start(datetime.now(UTC))
+    with reading(app.engine) as session:
+        spending = ledger.spending_since(session, month)
+        calls = ledger.list_calls(session, by=actor)
+    draw_facts(
+        {
+            _("Charged this month"): dollars(spending.charged),
+            _("Maybe billed (no picture came back)"): dollars(spending.unknown),
+            _("Under way"): dollars(spending.under_way),
+        }
+    )
+    if not calls:
+        st.info(_("No picture was paid for yet."))
+        return
+    lines = []
+    for call in calls:
+        amount = call.cost_usd if call.cost_usd is not None else call.estimated_usd
+        price = dollars(amount) if amount is not None else _("price not known")
+        lines.append(
+            f"{moment(call.asked_at)} · {call_state(call.state)} · {price} · {call.model} · "
+            + _("offer {id}").format(id=call.product_id)
+            + f" · {person(call.asked_by)}"
+        )
+    st.text("\n".join(lines))
+
+
 def draw_activity(app: App, actor: Actor) -> None:
     """Draw what was done last."""
     with reading(app.engine) as session:
@@ -104,8 +133,15 @@ st.title(_("Settings"))
 with show_errors():
     actor = wiring.current_actor()
     actor.require(Role.ADMIN)
-    connections, people, tokens, done, installation = st.tabs(
-        [_("Connections"), _("People"), _("Tokens"), _("Activity"), _("Installation")]
+    connections, people, tokens, spend, done, installation = st.tabs(
+        [
+            _("Connections"),
+            _("People"),
+            _("Tokens"),
+            _("Spend"),
+            _("Activity"),
+            _("Installation"),
+        ]
     )
     with connections:
         draw_connections(app)
@@ -113,6 +149,8 @@ with show_errors():
         people_section.draw(app, actor)
     with tokens:
         tokens_section.draw(app, actor)
+    with spend:
+        draw_spend(app, actor)
     with done:
         draw_activity(app, actor)
     with installation:

@@ -12,7 +12,8 @@ from PIL import Image
 from core.access import Actor, Role
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.images import PICTURES_PATH
-from core.models import CoverJob, Method, Origin, Product, ProductImage, ProductNote
+from core.ledger import CallState
+from core.models import CoverJob, Method, Origin, PaidCall, Product, ProductImage, ProductNote
 from core.picture_store import picture_name
 from core.text import fold
 
@@ -87,6 +88,19 @@ def make_job(product: Product, **changes: Any) -> CoverJob:
         "created_at": NOW,
     }
     return CoverJob(**boring | changes)
+
+
+def make_call(**changes: Any) -> PaidCall:
+    """A paid call that was answered; a test names only what it is about."""
+    boring: dict[str, Any] = {
+        "id": f"call-{next(_numbers)}",
+        "product_id": 1,
+        "request_digest": "",
+        "state": CallState.CHARGED,
+        "asked_by": "marketer",
+        "asked_at": NOW,
+    }
+    return PaidCall(**boring | changes)
 
 
 def make_remote_offer(**changes: Any) -> RemoteOffer:

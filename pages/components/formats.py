@@ -10,6 +10,7 @@ from babel.numbers import format_currency, format_decimal
 from core.access import Role
 from core.activity import Action
 from core.language import _
+from core.ledger import CallState
 from core.models import Method, Origin
 
 LOCALE = "en"
@@ -94,6 +95,16 @@ def role(name: str) -> str:
         Role.ADMIN: _("Admin: settings, tokens, people"),
     }
     return known[Role(name)] if name in set(Role) else _("No access")
+
+
+def call_state(name: str) -> str:
+    """Return what became of a paid call, in words."""
+    return {
+        CallState.ASKED: _("under way"),
+        CallState.CHARGED: _("charged"),
+        CallState.UNKNOWN: _("maybe billed"),
+        CallState.FREE: _("refused, free"),
+    }.get(CallState(name), name)
 
 
 def action(name: str) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from core import covers, images, sync
+from core import covers, ledger, sync
 from core.access import Role
 from core.app import App
 from core.database import reading
@@ -104,7 +104,7 @@ def _draw_connections(app: App) -> None:
     settings = app.settings
     now = datetime.now(UTC)
     with reading(app.engine) as session:
-        spent = images.spent_since(session, covers.month_start(now))
+        spending = ledger.spending_since(session, ledger.month_start(now))
     offers = _("Hotmart") if settings.hotmart_is_connected else _("sample catalogue")
     painter = settings.image_model if settings.images_are_connected else _("built in, free")
     lines = [
@@ -114,9 +114,11 @@ def _draw_connections(app: App) -> None:
     if settings.monthly_budget_usd is not None:
         lines.append(
             _("Spent this month: {spent} of {budget}").format(
-                spent=dollars(spent), budget=dollars(settings.monthly_budget_usd)
+                spent=dollars(spending.total), budget=dollars(settings.monthly_budget_usd)
             )
         )
-    elif settings.images_are_connected or spent:
-        lines.append(_("Spent this month: {spent}").format(spent=dollars(spent)))
+    elif settings.images_are_connected or spending.total:
+        lines.append(_("Spent this month: {spent}").format(spent=dollars(spending.total)))
+    if spending.unknown:
+        lines.append(_("of which maybe billed: {amount}").format(amount=dollars(spending.unknown)))
     st.caption(plain("\n".join(lines)))

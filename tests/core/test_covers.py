@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlmodel import select
 
-from core import covers, images
+from core import covers, images, ledger
 from core.access import SYNC
 from core.clients.openai_images import OpenAIImagesPainter
 from core.database import reading, transaction
@@ -17,6 +17,7 @@ from core.errors import (
     Problem,
     ServiceError,
 )
+from core.ledger import CallState
 from core.models import CoverJob, JobState, Product, ProductImage
 from core.painting import Painting
 from core.products import summarise
@@ -24,7 +25,7 @@ from core.settings import read_settings
 from tests.builders import (
     ANA,
     NOW,
-    make_image,
+    make_call,
     make_job,
     make_picture,
     make_product,
@@ -502,24 +503,37 @@ class TestBudget:
 
     def test_counts_what_was_spent_this_month(self, engine, product, order, limited):
         with transaction(engine) as session:
-            session.add(make_image(product, cost_usd=Decimal("0.99"), created_at=NOW))
+            session.add(make_call(cost_usd=Decimal("0.99"), asked_at=NOW))
 
         with pytest.raises(BudgetReachedError, match=r"US\$ 0\.99 of it is spent"):
             order(settings=limited("1"))
 
     def test_begins_anew_with_the_month(self, engine, product, order, limited):
-        last_month = covers.month_start(NOW) - timedelta(seconds=1)
+        last_month = ledger.month_start(NOW) - timedelta(seconds=1)
         with transaction(engine) as session:
-            session.add(make_image(product, cost_usd=Decimal("0.99"), created_at=last_month))
+            session.add(make_call(cost_usd=Decimal("0.99"), asked_at=last_month))
 
         assert order(settings=limited("1")).state == JobState.QUEUED
 
     def test_counts_what_is_being_painted(self, engine, product, order, limited):
         with transaction(engine) as session:
-            session.add(make_job(product, state=JobState.RUNNING, estimated_usd=Decimal("0.99")))
+            session.add(make_call(state=CallState.ASKED, estimated_usd=Decimal("0.99")))
 
         with pytest.raises(BudgetReachedError):
             order(settings=limited("1"))
+
+    def test_counts_what_may_have_been_billed(self, engine, order, limited):
+        with transaction(engine) as session:
+            session.add(make_call(state=CallState.UNKNOWN, estimated_usd=Decimal("0.99")))
+
+        with pytest.raises(BudgetReachedError):
+            order(settings=limited("1"))
+
+    def test_does_not_count_what_was_refused(self, engine, order, limited):
+        with transaction(engine) as session:
+            session.add(make_call(state=CallState.FREE, estimated_usd=Decimal("0.99")))
+
+        assert order(settings=limited("1")).state == JobState.QUEUED
 
     def test_holds_when_the_painting_begins(self, engine, order_first, paint, limited, jobs):
         (job_id,) = order_first()

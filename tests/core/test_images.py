@@ -317,33 +317,3 @@ class TestThumbnailUrl:
             images.thumbnail_url(f"{PICTURES_PATH}{digest}.{ending}")
             == f"{PICTURES_PATH}{digest}-400.webp"
         )
-
-
-class TestSpentSince:
-    def test_adds_up_what_was_painted_since(self, engine, product):
-        with transaction(engine) as session:
-            session.add_all(
-                [
-                    make_image(product, cost_usd=Decimal("0.10"), created_at=NOW),
-                    make_image(product, cost_usd=Decimal("0.20"), created_at=LATER),
-                    make_image(product, cost_usd=None, created_at=LATER),
-                    make_image(
-                        product, cost_usd=Decimal("9"), created_at=NOW - timedelta(seconds=1)
-                    ),
-                ]
-            )
-
-        with reading(engine) as session:
-            assert images.spent_since(session, NOW) == pytest.approx(Decimal("0.30"))
-            assert images.spent_since(session, LATER + timedelta(days=1)) == 0
-
-    def test_does_not_count_a_picture_again_that_comes_back(self, engine, product, replace, revert):
-        with transaction(engine) as session:
-            painted = make_image(product, cost_usd=Decimal("0.25"))
-            session.add(painted)
-        replace(make_picture())
-
-        revert(painted.id)
-
-        with reading(engine) as session:
-            assert images.spent_since(session, NOW) == Decimal("0.25")

@@ -10,12 +10,12 @@ import pytest
 from dbos import DBOS
 from sqlmodel import select
 
-from core import covers, images, sync
+from core import covers, images, ledger, sync
 from core.clients.openai_images import OpenAIImagesPainter
 from core.database import reading, transaction
 from core.errors import NotFoundError, StartError
 from core.images import PICTURES_PATH
-from core.models import CoverJob, JobState, Product, ProductImage, SyncRun
+from core.models import CoverJob, JobState, PaidCall, Product, ProductImage, SyncRun
 from core.sync import Trigger
 from tests.builders import ANA, NOW, make_job, make_picture, make_product
 from tests.waiting import wait_for
@@ -404,9 +404,9 @@ class TestLimits:
         wait_until_idle(app)
 
         with reading(app.engine) as session:
-            spent = images.spent_since(
-                session, covers.month_start(all_of(app, SyncRun)[0].started_at)
-            )
+            spent = ledger.spending_since(
+                session, ledger.month_start(all_of(app, SyncRun)[0].started_at)
+            ).total
         refused = [job for job in all_of(app, CoverJob) if job.state == JobState.FAILED]
         assert 0 < spent <= app.settings.monthly_budget_usd
         assert openai.bill + len(refused) == 6
@@ -550,6 +550,10 @@ class TestADeath:
         assert {job.state for job in all_of(app, CoverJob)} == {JobState.SUCCEEDED}
         assert all(product.image_url for product in all_of(app, Product))
         assert 20 <= openai.bill <= 20 + 4
+        calls = Counter(call.state for call in all_of(app, PaidCall))
+        assert calls["charged"] == 20
+        assert calls["unknown"] <= 4
+        assert openai.bill <= calls.total()
         assert [run.state for run in all_of(app, SyncRun)] == [JobState.SUCCEEDED]
 
 

@@ -193,6 +193,8 @@ class Troubles:
             permanent=problem not in (Problem.RATE, Problem.SERVER)
             or headers.get("x-should-retry") == "false",
             retry_after=wait_asked_for(headers, complaint.message),
+            may_be_billed=problem == Problem.TIMEOUT
+            or (problem == Problem.BLOCKED and complaint.stage == "output"),
         )
         return self._caused(
             error,
@@ -230,6 +232,7 @@ class Troubles:
             text.format(service=self.service, account=self.account),
             problem=Problem.NETWORK,
             permanent=True,
+            may_be_billed=was_sent,
         )
         return self._caused(error, reason)
 
@@ -245,13 +248,15 @@ class Troubles:
 
     def no_picture(self, reason: str) -> ServiceError:
         """The answer can't be used. The picture may be billed, so this is not asked again."""
-        return self._wrong(
+        error = self._wrong(
             _(
                 "{service} answered without a usable picture. Try again once; if it happens again,"
                 " try another model (IMAGE_MODEL) or upload a picture."
             ),
             reason,
         )
+        error.may_be_billed = True
+        return error
 
     def no_download(self, reason: str, *, permanent: bool = True) -> ServiceError:
         """The picture was made, but could not be fetched from where the answer said."""
@@ -262,7 +267,7 @@ class Troubles:
             ),
             reason,
         )
-        error.permanent = permanent
+        error.permanent, error.may_be_billed = permanent, True
         return error
 
     def _wrong(self, text: str, reason: str) -> ServiceError:
@@ -272,7 +277,7 @@ class Troubles:
         return self._caused(error, reason)
 
     def _timed_out(self, text: str) -> ServiceError:
-        return ServiceError(text, problem=Problem.TIMEOUT, permanent=True)
+        return ServiceError(text, problem=Problem.TIMEOUT, permanent=True, may_be_billed=True)
 
     def _caused(self, error: ServiceError, reason: str) -> ServiceError:
         error.__cause__ = ServiceAnswerError(without_keys(reason, self.key))
