@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from core.api import create_api, picture_route
 from core.api.guard import Guard, page_policy
-from core.app import App, create_app
+from core.app import App, alone, create_app
 from core.errors import DashboardError
 from core.settings import read_settings
 from pages.components import feedback, scrolling, sign_in, wiring
@@ -29,8 +29,11 @@ POLICY = page_policy([STREAMLIT_PAGE.read_text(), scrolling.TO_THE_TOP])
 @asynccontextmanager
 async def lifespan(_server: Any) -> AsyncIterator[None]:
     """Open everything before the first page is served; jobs start beside it."""
+    held = ExitStack()
     try:
-        app = create_app(read_settings(), site=sign_in.read_site())
+        settings = read_settings()
+        held.enter_context(alone(settings))
+        app = create_app(settings, site=sign_in.read_site())
     except DashboardError as error:
         # Streamlit would print a traceback; whoever starts Capista needs just the sentence.
         print(f"Capista can't start. {error}", file=sys.stderr, flush=True)
@@ -42,9 +45,10 @@ async def lifespan(_server: Any) -> AsyncIterator[None]:
     else:
         wiring.provide(app)
     threading.Thread(target=_launch_jobs, args=(app,), name="jobs-launch", daemon=True).start()
-    yield
-    app.jobs.close()
-    wiring.provide(None)
+    with held:
+        yield
+        app.jobs.close()
+        wiring.provide(None)
 
 
 def _launch_jobs(app: App) -> None:

@@ -1,8 +1,11 @@
 """The parts of one process, put together from its settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from core.access import Actor, Role
 from core.built_in_covers import BuiltInPainter
@@ -10,9 +13,10 @@ from core.clients.hotmart import HotmartClient
 from core.clients.openai_images import OpenAIImagesPainter
 from core.clients.sample_catalogue import SampleCatalogue
 from core.database import migrate, open_engine
-from core.errors import SettingsError
+from core.errors import SettingsError, StartError
 from core.jobs import DASHBOARD, Jobs
 from core.language import _
+from core.locks import held
 from core.painting import Painter
 from core.picture_store import FolderStore, open_store
 from core.settings import Settings
@@ -119,6 +123,30 @@ def create_app(settings: Settings, *, executor: str = DASHBOARD, site: Site = LO
     catalogue = _catalogue(settings)
     jobs = Jobs(engine, store, painter, catalogue, settings, executor)
     return App(settings, engine, store, jobs, site, painter, catalogue, notices)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Be the only server on this SQLite database while the block lasts.
+
+    Two would carry out each other's jobs. Enter it before ``create_app``: a newer version must not
+    migrate what an older one is working on.
+
+    :raises StartError: if another one is there
+    """
+    database = make_url(settings.database)
+    if database.get_backend_name() != "sqlite" or not database.database:
+        yield
+        return
+    with held(Path(f"{database.database}.server")) as is_ours:
+        if not is_ours:
+            raise StartError(
+                _(
+                    "Another Capista is running on {database}. Use that one, or end it first. Several"
+                    " at once need PostgreSQL (DATABASE_URL)."
+                ).format(database=database.database)
+            )
+        yield
 
 
 def _catalogue(settings: Settings) -> Catalogue:

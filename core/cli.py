@@ -11,19 +11,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from core import covers, sync, tokens
+from core import backup, covers, sync, tokens
 from core.access import COMMAND, Role
-from core.app import App, create_app
+from core.app import App, alone, create_app
 from core.database import reading, transaction
 from core.errors import DashboardError
 from core.jobs import COMMAND as COMMAND_PROCESS
+from core.language import _
 from core.models import ACTIVE_STATES, JobState, SyncRun
 from core.settings import read_settings
 from core.sync import Trigger
+from core.verify import verify
 
 cli = typer.Typer(
     name="python -m core",
@@ -67,6 +70,60 @@ def sync_command() -> None:
         counts = ("seen", "created", "updated", "unchanged", "archived", "covers_queued")
         typer.echo(" ".join(f"{name}={getattr(run, name)}" for name in counts))
         typer.echo(f"covers_failed={failed}")
+
+
+@cli.command("verify")
+def verify_command() -> None:
+    """Check that every picture of the history is there and whole; make lost thumbnails again.
+
+    Ends with 1 if pictures are missing or damaged, naming each; a backup may have them. Changes
+    nothing else, and may run beside the dashboard.
+    """
+    with _app() as app, _progress("Pictures") as progress:
+        report = verify(app.engine, app.store, progress=progress)
+    for line in report.lost:
+        typer.echo(line)
+    for name in report.mended:
+        typer.echo(_("{name}: thumbnail made again").format(name=name))
+    typer.echo(
+        f"checked={report.checked} lost={len(report.lost)} mended={len(report.mended)}"
+        f" orphans={len(report.orphans)}"
+    )
+    if not report.is_well:
+        raise typer.Exit(1)
+
+
+@cli.command("backup")
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+) -> None:
+    """Write everything into one file: offers, history, notes, people, pictures.
+
+    May run while people work. Settings and secrets are not in it: keep .env and
+    .streamlit/secrets.toml yourself. Covers that wait are made after a restore. Ends with 1 if
+    pictures were missing or damaged; all else is in the file then.
+    """
+    with _app() as app, _progress("Pictures") as progress:
+        made = backup.back_up(app.engine, app.store, file, now=datetime.now(UTC), progress=progress)
+    for name in made.lost:
+        typer.echo(_("{name}: missing or damaged, so it is not in the backup").format(name=name))
+    typer.echo(f"pictures={made.pictures} lost={len(made.lost)} file={file}")
+    if made.lost:
+        raise typer.Exit(1)
+
+
+@cli.command("restore")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="A file that backup wrote.")],
+) -> None:
+    """Bring a backup back into an empty place, after checking all of it.
+
+    Stop the dashboard first, and point DATA_DIR at a new folder. What is there is never
+    overwritten.
+    """
+    with alone(read_settings()), _app() as app, _progress("Files") as progress:
+        count = backup.restore(app.engine, app.store, file, progress=progress)
+    typer.echo(f"pictures={count}")
 
 
 @cli.command()
@@ -149,6 +206,23 @@ def _working(app: App) -> Iterator[None]:
             yield
         finally:
             app.jobs.close()
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Say how far long work is: on one line in a terminal, else now and then."""
+    is_terminal = sys.stderr.isatty()
+    next_line_at = time.monotonic() + _PLAIN_LINE_EVERY_S
+
+    def progress(done: int, total: int) -> None:
+        nonlocal next_line_at
+        if is_terminal:
+            typer.echo(f"\r\x1b[K{what}: {done} of {total}", nl=done == total, err=True)
+        elif time.monotonic() >= next_line_at:
+            next_line_at = time.monotonic() + _PLAIN_LINE_EVERY_S
+            typer.echo(f"{what}: {done} of {total}", err=True)
+
+    yield progress
 
 
 def _say_once(words: str) -> Callable[[], None]:

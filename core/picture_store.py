@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -92,15 +93,17 @@ class FolderStore:
                 ).format(name=name, reason=error.strerror, folder=path.parent)
             ) from error
 
-    def save(self, name: str, data: bytes) -> None:
+    def save(self, name: str, data: bytes, *, again: bool = False) -> None:
         """Keep ``data`` under ``name``, durably. Does nothing if the name is taken already.
+
+        With ``again`` it takes the place of what is there, in one step.
 
         :raises StorageError: if the disk is full or refuses; then there is no file of this name
         """
         path = self.path(name)
         try:
             path.parent.mkdir(exist_ok=True)
-            if not path.exists():
+            if again or not path.exists():
                 _write_whole(path, data)
             # Even if the file was there: another process may have renamed it a moment ago and
             # not have come this far, and our caller is about to write a row that relies on it.
@@ -108,6 +111,12 @@ class FolderStore:
             _sync_folder(self.folder)
         except OSError as error:
             raise _not_saved(error, self.folder) from error
+
+    def files(self) -> Iterator[Path]:
+        """Yield every picture and thumbnail that is here."""
+        for path in self.folder.glob("??/*"):
+            if PICTURE_NAME.match(path.name):
+                yield path
 
     def keep_answer(self, call_id: str, data: bytes) -> None:
         """Keep what a paid call brought, durably, before anything is done with it.

@@ -243,6 +243,39 @@ def read_all(screen):
     return shown.decode()
 
 
+class TestSafekeeping:
+    def test_a_backup_is_made_checked_and_brought_back(self, run, tmp_path):
+        run("sync")
+        file = tmp_path / "all.zip"
+
+        made = run("backup", str(file))
+        again = run("backup", str(file))
+        onto_itself = run("restore", str(file))
+        restored = run("restore", str(file), DATA_DIR=str(tmp_path / "other"))
+        checked = run("verify", DATA_DIR=str(tmp_path / "other"))
+
+        assert (made.returncode, made.stdout) == (0, f"pictures=36 lost=0 file={file}\n")
+        assert (again.returncode, "is there already" in again.stderr) == (1, True)
+        assert (onto_itself.returncode, "empty place" in onto_itself.stderr) == (1, True)
+        assert (restored.returncode, restored.stdout) == (0, "pictures=36\n")
+        assert (checked.returncode, checked.stdout) == (
+            0, "checked=36 lost=0 mended=0 orphans=0\n",
+        )  # fmt: skip
+
+    def test_verify_ends_with_1_and_names_what_is_missing(self, run, tmp_path):
+        run("sync")
+        pictures = (tmp_path / "data" / "pictures").glob("??/*")
+        lost = next(path for path in pictures if not path.name.endswith("-400.webp"))
+        lost.unlink()
+
+        checked = run("verify")
+
+        assert checked.returncode == 1
+        assert f"{lost.name}: missing (offer " in checked.stdout
+        assert "lost=1" in checked.stdout
+        assert "Traceback" not in checked.stderr
+
+
 class TestBesideADashboard:
     def test_hurts_neither(self, run, start, ask, hotmart, openai, connected):
         openai.latency = 0.3

@@ -157,6 +157,16 @@ class TestHostilePages:
             assert answer.text == "" or "not_available" in answer.text
 
 
+def test_a_second_server_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
+    with sites.running(tmp_path) as url:
+        said = refused_start(tmp_path)
+
+        assert "Another Capista is running on" in said
+        assert httpx2.get(f"{url}/_stcore/health").status_code == 200
+    with sites.running(tmp_path) as url:  # its end frees the folder
+        assert httpx2.get(f"{url}/_stcore/health").status_code == 200
+
+
 def test_python_dashboard_py_refuses_in_the_same_words(tmp_path):
     done = subprocess.run(
         [sys.executable, str(sites.ROOT / "dashboard.py")],
