@@ -65,7 +65,10 @@ app = st.App(
         Mount("/api", create_api(wiring.current_app)),
         Mount("/app/static/brand", StaticFiles(directory=ROOT / "data" / "brand")),
     ],
-    middleware=[Middleware(Guard, app_source=wiring.current_app, policy=POLICY)],
+    middleware=[
+        Middleware(Guard, app_source=wiring.current_app, policy=POLICY),
+        Middleware(sign_in.Doors),
+    ],
     lifespan=lifespan,
     on_script_error=feedback.on_script_error,
 )

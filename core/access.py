@@ -61,4 +61,3 @@ COMMAND = Actor("command", Role.ADMIN)
 """Whoever may run commands on the machine."""
 SYNC = Actor("sync", Role.EDITOR)
 """What happens by itself: a sync, Hotmart's events, the clock."""
-RESERVED_NAMES = frozenset(actor.name for actor in (LOCAL, COMMAND, SYNC))

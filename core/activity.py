@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlmodel import Session, col, select
 
 from core.access import Actor, Role
-from core.models import Activity
+from core.models import Activity, Product
 
 PAGE_SIZE = 50
 
@@ -52,14 +52,17 @@ def record(
 
 
 def list_activity(
-    session: Session, *, by: Actor, product_id: int | None = None, limit: int = PAGE_SIZE
-) -> list[Activity]:
-    """Return what was done last, newest first.
+    session: Session, *, by: Actor, limit: int = PAGE_SIZE
+) -> list[tuple[Activity, str | None]]:
+    """Return what was done last, newest first, with the name of the offer it was about.
 
     :raises ForbiddenError: if ``by`` is no admin
     """
     by.require(Role.ADMIN)
-    query = select(Activity).order_by(col(Activity.id).desc()).limit(limit)
-    if product_id is not None:
-        query = query.where(Activity.product_id == product_id)
-    return list(session.exec(query))
+    query = (
+        select(Activity, Product.name)
+        .join(Product, col(Product.id) == Activity.product_id, isouter=True)
+        .order_by(col(Activity.id).desc())
+        .limit(limit)
+    )
+    return [(activity, name) for activity, name in session.exec(query)]

@@ -142,8 +142,8 @@ def alone(settings: Settings) -> Iterator[None]:
         if not is_ours:
             raise StartError(
                 _(
-                    "Another Capista is running on {database}. Use that one, or end it first. Several"
-                    " at once need PostgreSQL (DATABASE_URL)."
+                    "Another Capista is running on {database}. Use that one, or end it first."
+                    " Several at once need PostgreSQL (DATABASE_URL)."
                 ).format(database=database.database)
             )
         yield

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, update
 from sqlmodel import Session, col, select
 
-from core import ledger, pictures, prices
+from core import decoding, ledger, prices
 from core.access import Actor, Role
 from core.activity import Action, record
 from core.database import reading, transaction
@@ -197,7 +197,7 @@ def paint_cover(
         _pay(engine, store, painter, order, call_id, now) if call_id else painter.paint(order)
     )
     try:
-        picture = pictures.accept_painting(painting.data)
+        picture = decoding.accept_painting(painting.data)
     except InvalidInputError as error:
         if call_id:
             store.drop_answer(call_id)

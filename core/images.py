@@ -11,7 +11,7 @@ from decimal import Decimal
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from core import pictures
+from core import decoding, pictures
 from core.access import Actor, Role
 from core.activity import Action, record
 from core.database import fetch, transaction
@@ -81,7 +81,7 @@ def replace_image(
     :raises NotFoundError: if the offer is gone
     """
     by.require(Role.EDITOR)
-    stored = store_picture(store, pictures.accept_upload(data))
+    stored = store_picture(store, decoding.accept_upload(data))
     making = Making(Method.MANUAL_UPLOAD, by.name)
     with transaction(engine) as session:
         image = add_image(session, product_id, picture=stored, making=making, now=now)

@@ -10,7 +10,7 @@ from PIL import Image
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from core import pictures
+from core import decoding
 from core.database import reading
 from core.errors import DashboardError
 from core.images import PICTURES_PATH
@@ -99,7 +99,7 @@ def _has_thumbnail(store: FolderStore, digest: str) -> bool:
 
 def _mend(store: FolderStore, name: str, report: Report) -> None:
     try:
-        picture = pictures.accept_painting(store.read(name))
+        picture = decoding.accept_painting(store.read(name))
         store.save(picture.thumbnail_name, picture.thumbnail, again=True)
         report.mended.append(picture.thumbnail_name)
     except DashboardError as error:

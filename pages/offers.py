@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core import covers, products
-from core.access import Role
+from core.access import Actor, Role
 from core.app import App
 from core.database import reading, transaction
 from core.language import _, plural
@@ -27,14 +27,20 @@ _WITH_PICTURE = {"with": True, "without": False}
 _COVERS = {"making": Cover.MAKING, "failed": Cover.FAILED}
 
 
-def draw_banner(app: App, *, can_edit: bool) -> None:
+def draw_banner(app: App, actor: Actor) -> None:
     """Say what is sample and how to connect; and what is odd about the settings."""
-    for notice in app.notices:
-        st.warning(formats.plain(notice), icon=":material/info:")
+    can_connect = actor.may(Role.ADMIN)
     settings = app.settings
+    for notice in app.notices if can_connect else ():
+        st.warning(formats.plain(notice), icon=":material/info:")
     with reading(app.engine) as session:
         samples = products.count_products(session, Filter(origin=Origin.SAMPLE))
-    if not settings.hotmart_is_connected:
+    if not settings.hotmart_is_connected and not can_connect:
+        st.info(
+            _("These are **sample offers**: Capista is not connected to Hotmart yet."),
+            icon=":material/science:",
+        )
+    elif not settings.hotmart_is_connected:
         st.info(
             _(
                 "These are **sample offers**. To see your own, put `HOTMART_CLIENT_ID` and"
@@ -56,14 +62,17 @@ def draw_banner(app: App, *, can_edit: bool) -> None:
                 count=samples
             )
             st.text(_("{count} still among yours.").format(count=count))
-            if can_edit and st.button(_("Put the samples away"), key="archive-samples"):
+            if actor.may(Role.EDITOR) and st.button(
+                _("Put the samples away"), key="archive-samples"
+            ):
                 with show_errors():
                     with transaction(app.engine) as session:
                         products.archive_samples(
                             session, by=wiring.current_actor(), now=datetime.now(UTC)
                         )
                     st.rerun()
-    if not settings.images_are_connected and samples and not settings.hotmart_is_connected:
+    is_all_sample = samples and not settings.hotmart_is_connected
+    if can_connect and is_all_sample and not settings.images_are_connected:
         st.caption(
             _("Covers are set by Capista itself, for free. For AI covers, set `OPENAI_API_KEY`.")
         )
@@ -200,8 +209,9 @@ def draw_empty(app: App, wanted: Filter) -> None:
 
 app = wiring.current_app()
 st.title(_("Offers"))
-can_edit = wiring.current_actor().may(Role.EDITOR)
-draw_banner(app, can_edit=can_edit)
+actor = wiring.current_actor()
+can_edit = actor.may(Role.EDITOR)
+draw_banner(app, actor)
 with reading(app.engine) as session:
     known_statuses = products.statuses(session)
     missing = products.count_without_picture(session)

@@ -10,12 +10,24 @@ import streamlit as st
 
 from core import activity, ledger
 from core.access import Actor, Role
+from core.activity import Action
 from core.app import App
 from core.database import describe, reading
 from core.language import _
 from pages.components import people_section, tokens_section, wiring
 from pages.components.feedback import show_errors
 from pages.components.formats import action, call_state, dollars, moment, person, plain
+
+_TELLING = {
+    Action.COVERS_ORDERED,
+    Action.TOKEN_CREATED,
+    Action.TOKEN_REVOKED,
+    Action.PERSON_ADDED,
+    Action.PERSON_CHANGED,
+    Action.PERSON_REMOVED,
+    Action.SIGNED_OUT_EVERYWHERE,
+}
+"""Whose detail says something to people."""
 
 
 def draw_connections(app: App) -> None:
@@ -30,7 +42,9 @@ def draw_connections(app: App) -> None:
                 "HOTMART_CLIENT_ID": is_set(settings.hotmart_client_id),
                 "HOTMART_CLIENT_SECRET": is_set(settings.hotmart_client_secret),
                 "HOTMART_BASIC": (
-                    _("set") if settings.hotmart_basic else _("not set; made from the other two")
+                    _("made from the other two")
+                    if settings.hotmart_is_connected and not settings.hotmart_basic
+                    else is_set(settings.hotmart_basic)
                 ),
                 "HOTMART_HOTTOK": is_set(settings.hotmart_hottok),
                 _("Schedule"): settings.sync_schedule or _("none"),
@@ -60,9 +74,13 @@ def draw_facts(facts: dict[str, str]) -> None:
 
 def draw_test(key: str, label: str, check: Callable[..., str]) -> None:
     """Draw the button that asks a service whether it can be used. It costs nothing."""
+    told = f"tested-{key}"
     if st.button(label, key=f"test-{key}", icon=":material/network_check:"):
+        st.session_state.pop(told, None)
         with show_errors(), st.spinner(_("Asking …")):
-            st.success(plain(check(by=wiring.current_actor())))
+            st.session_state[told] = check(by=wiring.current_actor())
+    if told in st.session_state:
+        st.success(plain(st.session_state[told]))
 
 
 def is_set(value: object) -> str:
@@ -106,10 +124,10 @@ def draw_activity(app: App, actor: Actor) -> None:
         st.info(_("Nothing was done yet. What people and programs change is listed here."))
         return
     lines = []
-    for row in found:
-        about = _(" (offer {id})").format(id=row.product_id) if row.product_id else ""
-        detail = f": {row.detail}" if row.detail else ""
-        lines.append(f"{moment(row.at)} · {person(row.actor)} {action(row.action)}{about}{detail}")
+    for row, offer in found:
+        detail = offer or (row.detail if row.action in _TELLING else "")
+        about = f": {detail}" if detail else ""
+        lines.append(f"{moment(row.at)} · {person(row.actor)} {action(row.action)}{about}")
     st.text("\n".join(lines))
 
 

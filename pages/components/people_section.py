@@ -46,16 +46,18 @@ def draw(app: App, actor: Actor) -> None:
 
 
 def _draw_new(app: App) -> None:
-    with st.form("new-person", clear_on_submit=True):
+    turn = st.session_state.setdefault("people-added", 0)
+    with st.form("new-person"):
         pattern = st.text_input(
             _("E-mail address or domain"),
-            key="person-pattern",
+            key=f"person-pattern-{turn}",
             placeholder=_("ana@example.com, or @example.com for everyone there"),
         )
         wanted = st.selectbox(_("Role"), _ROLES, format_func=role, key="person-role")
         if st.form_submit_button(_("Let in"), key="person-add"):
             with show_errors():
                 _set(app, pattern, wanted)
+                st.session_state["people-added"] = turn + 1  # a fresh, empty field
                 say(_("Done. It holds from the next click on."))
                 st.rerun()
 

@@ -1,5 +1,7 @@
 """Signing in with OpenID Connect, by Streamlit's own ``st.login``. Off until it is set up."""
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,9 +9,15 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.web.server.starlette.starlette_auth_routes import _get_cookie_value_from_request
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from core import people
-from core.access import Actor
+from core.access import Actor, Role
 from core.database import transaction
 from core.errors import DashboardError, ForbiddenError, SettingsError
 from core.language import _
@@ -21,6 +29,9 @@ _SHARED = ("redirect_uri", "cookie_secret")
 _OWN = ("client_id", "client_secret", "server_metadata_url")
 _SHORTEST_SECRET = 32
 _DEFAULT = ""
+_checked: dict[str, Any] | None = None
+"""The section [auth] that was found sound at the start. Streamlit reads the file anew while it
+runs; another secret, a bad one above all, must not come into force unchecked."""
 
 
 def read_site() -> Site:
@@ -35,7 +46,8 @@ def read_site() -> Site:
         names.add(address)
     if auth is None:
         return Site(address, frozenset(names))
-    redirect = _check(auth)
+    global _checked
+    redirect, _checked = _check(auth), auth
     names.add(redirect.hostname or "")
     return Site(
         address, frozenset(names), requires_sign_in=True, is_https=redirect.scheme == "https"
@@ -47,20 +59,65 @@ def identify() -> Actor:
 
     :raises DashboardError: as ``people.identify``
     """
+    return _identify(st.user.to_dict())
+
+
+def _identify(claims: Mapping[str, Any]) -> Actor:
+    if _auth_section() != _checked:
+        raise SettingsError(
+            _("The sign-in was set up anew. Whoever administers Capista has to start it again.")
+        )
     app = wiring.current_app()
-    return people.identify(app.engine, app.settings, st.user.to_dict(), now=datetime.now(UTC))
+    return people.identify(app.engine, app.settings, claims, now=datetime.now(UTC))
+
+
+class Doors:
+    """Asks who is there at Streamlit's own doors beside the pages, which ask nobody.
+
+    An upload needs somebody who may upload: what is sent is kept in memory. Whoever leaves by
+    Streamlit's address for signing out has left in every tab.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "http" and wiring.current_app().site.requires_sign_in:
+            path, request = scope["path"], Request(scope)
+            if "/_stcore/upload_file" in path and scope["method"] not in ("GET", "OPTIONS"):
+                try:
+                    actor = await run_in_threadpool(lambda: _identify(_claims_of(request)))
+                    actor.require(Role.EDITOR)
+                except DashboardError as error:
+                    await PlainTextResponse(str(error), 403)(scope, receive, send)
+                    return
+            elif path.endswith("/auth/logout"):
+                await run_in_threadpool(lambda: _end(_claims_of(request)))
+        await self._app(scope, receive, send)
+
+
+def _claims_of(request: Request) -> dict[str, Any]:
+    """Return what the sign-in cookie of a request says, as Streamlit reads it for a page."""
+    value = _get_cookie_value_from_request(request, USER_COOKIE_NAME)
+    try:
+        claims = json.loads(value or b"{}")
+    except ValueError:
+        claims = {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def draw_gate(why: DashboardError) -> None:
     """Draw all that somebody sees who is not in: why, and how to get in."""
     st.space("large")
     with st.container(horizontal_alignment="center"), st.container(width=420, border=True):
-        st.subheader("Capista")
         if isinstance(why, ForbiddenError):
             st.warning(plain(str(why)), icon=":material/lock:")
             st.button(_("Use another account"), key="leave", on_click=_leave, width="stretch")
             return
         st.text(str(why))
+        if isinstance(why, SettingsError):
+            return
         for name in _providers():
             st.button(
                 _("Sign in with {provider}").format(provider=plain(name.capitalize()))
@@ -90,9 +147,13 @@ def draw_person(actor: Actor) -> None:
 
 def _leave() -> None:
     """Sign out here: the cookie goes, and other tabs that came with it are shut as well."""
-    with suppress(DashboardError), transaction(wiring.current_app().engine) as session:
-        people.sign_out(session, st.user.to_dict(), now=datetime.now(UTC))
+    _end(st.user.to_dict())
     st.logout()
+
+
+def _end(claims: Mapping[str, Any]) -> None:
+    with suppress(DashboardError), transaction(wiring.current_app().engine) as session:
+        people.sign_out(session, claims, now=datetime.now(UTC))
 
 
 def _leave_everywhere() -> None:

@@ -98,10 +98,14 @@ def _draw_token(app: App, token: ApiToken) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.text(f"{token.id}. {token.name}\n{role(token.role)}", width=340)
         st.text(f"{used}, {state}\n{_('by')} {person(token.created_by)}", width="stretch")
-        if not token.revoked_at and st.button(
-            _("Revoke"), key=f"revoke-token-{token.id}", type="tertiary"
-        ):
-            with show_errors():
-                with transaction(app.engine) as session:
-                    tokens.revoke_token(session, token.id or 0, by=wiring.current_actor(), now=now)
-                st.rerun()
+        if token.revoked_at:
+            return
+        with st.popover(_("Revoke"), key=f"revoking-{token.id}"):
+            st.text(_("The program that uses it gets in no longer. This can't be undone."))
+            if st.button(_("Revoke it"), key=f"revoke-token-{token.id}", type="primary"):
+                with show_errors():
+                    with transaction(app.engine) as session:
+                        tokens.revoke_token(
+                            session, token.id or 0, by=wiring.current_actor(), now=now
+                        )
+                    st.rerun()

@@ -304,15 +304,19 @@ class TestListActivity:
 
     def test_has_the_newest_first(self, engine, some):
         with reading(engine) as session:
-            ids = [row.id for row in list_activity(session, by=BOSS)]
+            ids = [row.id for row, _offer in list_activity(session, by=BOSS)]
 
         assert ids == list(range(60, 10, -1))
 
-    def test_takes_one_offer_and_a_number(self, engine, some):
-        with reading(engine) as session:
-            rows = list_activity(session, by=BOSS, product_id=2, limit=3)
+    def test_names_the_offer(self, engine, place):
+        with transaction(engine) as session:
+            notes.add_note(session, place.product, text="x", by=ANA, now=NOW)
+            name = products.get_product(session, place.product).name
 
-        assert [row.id for row in rows] == [60, 58, 56]
+        with reading(engine) as session:
+            (_row, offer), *_others = list_activity(session, by=BOSS)
+
+        assert offer == name
 
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR])
     def test_is_for_admins(self, engine, some, role):
@@ -325,4 +329,5 @@ class TestListActivity:
             session.delete(products.get_product(session, place.product))
 
         with reading(engine) as session:
-            assert list_activity(session, by=BOSS, product_id=place.product)
+            ((row, offer), *_others) = list_activity(session, by=BOSS)
+        assert (row.product_id, offer) == (place.product, None)

@@ -181,7 +181,7 @@ class TestACrash:
 
         places = {
             "charge": "core.ledger.charge",
-            "accept": "core.pictures.accept_painting",
+            "accept": "core.decoding.accept_painting",
             "keep picture": "core.covers.store_picture",
         }
         artist = Artist()
@@ -201,7 +201,7 @@ class TestACrash:
             raise CrashError
 
         with monkeypatch.context() as patched:
-            patched.setattr("core.pictures.accept_painting", crash)
+            patched.setattr("core.decoding.accept_painting", crash)
             with pytest.raises(CrashError):
                 paint(Artist())
 

@@ -27,6 +27,15 @@ CLAIMS = {
     "unverified": {"email": BOSS, "email_verified": False},
 }
 
+SECRETS = """
+    [auth]
+    redirect_uri = "http://localhost:{{port}}/oauth2callback"
+    cookie_secret = "not-so-random-not-so-random-not-so-random"
+    client_id = "capista"
+    client_secret = "planted-client-secret"
+    server_metadata_url = "{provider}/.well-known/openid-configuration"
+"""
+
 
 @dataclass
 class Person:
@@ -50,14 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("sign_in")
     users = [User(sub=name, claims=claims) for name, claims in CLAIMS.items()]
     with run_server_in_thread(user_claims=users, require_nonce=True) as provider:
-        secrets = f"""
-            [auth]
-            redirect_uri = "http://localhost:{{port}}/oauth2callback"
-            cookie_secret = "{"not-so-random-" * 4}"
-            client_id = "capista"
-            client_secret = "planted-client-secret"
-            server_metadata_url = "http://localhost:{provider.server_port}/.well-known/openid-configuration"
-        """
+        secrets = SECRETS.format(provider=f"http://localhost:{provider.server_port}")
         with sites.running(folder, secrets=secrets, ADMIN_EMAILS=BOSS) as url:
             yield url
         assert "planted-client-secret" not in sites.log_of(folder)
@@ -236,3 +238,55 @@ def test_signing_somebody_out_everywhere_ends_every_browser_they_are_in(person, 
         expect_shut_out(page, "You were signed out. Sign in again to go on.")
         page.reload()
         expect_shut_out(page, "You were signed out. Sign in again to go on.")
+
+
+def test_leaving_by_streamlit_s_own_address_shuts_every_tab(person, boss):
+    let_in(boss, "@agency.test", "Viewer")
+    vera = person("vera")
+    first = vera.sign_in()
+    expect(screen.cards(first).first).to_be_visible()
+
+    vera.marketer.context.request.get(f"{vera.marketer.url}/auth/logout", max_redirects=0)
+
+    screen.search(first, "anything")
+    expect_shut_out(first, "You were signed out. Sign in again to go on.")
+
+
+def test_files_are_taken_from_editors_only(person, boss, site):
+    let_in(boss, "@agency.test", "Viewer")
+    vera = person("vera").sign_in()
+    expect(screen.cards(vera).first).to_be_visible()
+    place = f"{site}/_stcore/upload_file/some-session/some-file"
+
+    said = [
+        page.context.request.put(place, data=b"x" * 1000).text()
+        for page in (person("stranger").marketer.open(), vera, boss)
+    ]
+
+    assert "Sign in to go on." in said[0]
+    assert "The role viewer may not do this" in said[1]
+    assert "may not" not in said[2]  # Streamlit's own checks come next
+
+
+def test_another_cookie_secret_is_not_taken_while_the_server_runs(tmp_path, chromium):
+    """Streamlit would: an empty one lets everybody sign cookies."""
+    secrets = SECRETS.format(provider="http://localhost:1")
+    options = ["--server.fileWatcherType", "poll"]
+    with (
+        sites.running(tmp_path, secrets=secrets, options=options, ADMIN_EMAILS=BOSS) as url,
+        chromium.new_context() as context,
+    ):
+        page = context.new_page()
+        page.goto(url)
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+
+        changed = re.sub('cookie_secret = ".*"', 'cookie_secret = ""', secrets)
+        (tmp_path / ".streamlit" / "secrets.toml").write_text(changed)
+
+        for _attempt in range(60):  # Streamlit looks at the file now and then
+            page.reload()
+            screen.settle(page)
+            if page.get_by_text("The sign-in was set up anew.").count():
+                break
+        expect(page.get_by_text("The sign-in was set up anew.")).to_be_visible()
+        expect(page.get_by_role("button", name="Sign in", exact=True)).to_have_count(0)
