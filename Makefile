@@ -16,7 +16,7 @@ run: $(VENV)/.ready  ## serve the dashboard at http://localhost:8501
 
 test: $(VENV)/.ready-dev  ## run all tests; installs a browser when there is none
 	$(PY) -m tests.browser
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.ready-dev  ## what CI runs: lint, types, the import rule, the tests
 	$(VENV)/bin/ruff check .

@@ -78,6 +78,7 @@ def _draw_person(app: App, person: Person) -> None:
         if wanted is not None and wanted != person.role:
             with show_errors():
                 _set(app, person.pattern, wanted)
+                say(_("Role changed. It holds from the next click on."))
                 st.rerun()
         if st.button(_("Remove"), key=f"remove-person-{person.id}", type="tertiary"):
             with show_errors():

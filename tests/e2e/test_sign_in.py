@@ -116,6 +116,7 @@ def let_in(boss: Page, pattern: str, role: str) -> None:
 
 def give_role(boss: Page, pattern: str, role: str) -> None:
     screen.choose(boss, f"Role of {pattern}", re.compile(role))
+    expect(boss.get_by_text("Role changed.")).to_be_visible()
     screen.settle(boss)
     expect(boss.get_by_role("combobox", name=f"Role of {pattern}")).to_have_value(re.compile(role))
 
