@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from core.access import Actor, Role
 from core.database import lock
-from core.errors import BudgetReachedError, DashboardError, ServiceError
+from core.errors import BudgetReachedError, DashboardError, Problem, ServiceError
 from core.language import _
 from core.models import CoverJob, PaidCall
 from core.painting import Painting
@@ -26,6 +26,19 @@ from core.settings import Settings
 PAGE_SIZE = 50
 _MOST_UNKNOWN = 2
 """Calls of one order that may have been billed without a picture: the first, and one repeat."""
+
+_REFUSALS_THAT_STOP = 3
+_OF_THE_ACCOUNT = frozenset(
+    {
+        Problem.KEY,
+        Problem.VERIFY,
+        Problem.REGION,
+        Problem.BILLING,
+        Problem.MODEL,
+        Problem.PERMISSION,
+    }
+)
+"""What every further picture would meet as well, until somebody mends it."""
 
 
 class CallState(StrEnum):
@@ -70,6 +83,7 @@ def begin_call(
     call is in the store.
 
     :raises BudgetReachedError: if the month's budget would be exceeded
+    :raises ServiceError: if the service refuses the account, as other orders found out meanwhile
     :raises DashboardError: if the order was cut off twice already
     """
     lock(session, "ledger")  # whoever else is about to pay waits, and then sees this call
@@ -87,6 +101,7 @@ def begin_call(
                 " on your bill, so it was not asked for again. Press Try again to ask once more."
             )
         )
+    _check_account(session, job)
     price = job.estimated_usd or Decimal(0)
     check_budget(session, settings, price, now=now)
     asked = (settings.image_model, settings.image_quality, settings.image_size, prompt)
@@ -106,6 +121,41 @@ def begin_call(
     session.add(call)
     session.flush()
     return call
+
+
+def _check_account(session: Session, job: CoverJob) -> None:
+    """Stop a run of orders when the service refuses not the picture but the account.
+
+    Only calls since the order was written down count: an order that comes later, when the key or
+    the credit was mended, is tried again.
+    """
+    newest = session.exec(
+        select(PaidCall)
+        .where(
+            PaidCall.asked_at >= job.created_at,
+            PaidCall.state != CallState.ASKED,
+            PaidCall.job_id != job.id,
+        )
+        .order_by(col(PaidCall.answered_at).desc())
+        .limit(_REFUSALS_THAT_STOP)
+    ).all()
+    problems = {call.problem for call in newest}
+    if len(newest) < _REFUSALS_THAT_STOP or len(problems) > 1:
+        return
+    (problem,) = problems
+    if problem not in _OF_THE_ACCOUNT:
+        return
+    causes = select(CoverJob.error).where(
+        col(CoverJob.id).in_([call.job_id for call in newest]), col(CoverJob.error).is_not(None)
+    )
+    why = session.exec(causes.limit(1)).first()
+    raise ServiceError(
+        _(
+            "The service refused the covers before this one, so it was not asked again. {why}"
+        ).format(why=why or ""),
+        problem=Problem(problem),
+        permanent=True,
+    )
 
 
 def charge(session: Session, call_id: str, painting: Painting | None, *, now: datetime) -> None:

@@ -394,6 +394,38 @@ class TestLimits:
 
         assert openai.bill == 4
 
+    def test_stop_a_run_whose_account_is_refused_and_go_on_when_it_is_mended(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=20)
+        app = running_app(**to_hotmart, **to_openai, images_at_once=2)
+        openai.fail("credit_balance_exhausted", None)
+
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
+        wait_until_idle(app)
+
+        jobs = all_of(app, CoverJob)
+        assert {(job.state, job.problem) for job in jobs} == {("failed", "billing")}
+        assert all("Add credit" in job.error for job in jobs)
+        assert 3 <= openai.asked <= 3 + 2
+        openai.heal()
+        assert app.jobs.order_missing_covers(by=ANA) == 20
+        wait_until_idle(app)
+        assert all(product.image_url for product in all_of(app, Product))
+        assert openai.bill == 20
+
+    def test_of_one_picture_do_not_stop_the_others(
+        self, running_app, hotmart, openai, to_hotmart, to_openai
+    ):
+        hotmart.seed_catalogue(products=8)
+        app = running_app(**to_hotmart, **to_openai, images_at_once=1)
+        openai.fail("moderation_blocked", 4)
+
+        app.jobs.start_sync(Trigger.BUTTON, by=ANA)
+        wait_until_idle(app)
+
+        assert Counter(job.state for job in all_of(app, CoverJob)) == {"failed": 4, "succeeded": 4}
+
     def test_hold_a_budget_across_a_whole_sync(
         self, running_app, hotmart, openai, to_hotmart, to_openai
     ):

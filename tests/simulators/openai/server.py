@@ -103,6 +103,11 @@ class OpenAISimulator:
         with self._lock:
             self._faults.append([kind, times])
 
+    def heal(self) -> None:
+        """Let pictures succeed again."""
+        with self._lock:
+            self._faults.clear()
+
     def start(self) -> None:
         self._thread.start()
 
