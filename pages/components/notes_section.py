@@ -1,5 +1,7 @@
 """Notes: writing, changing, pinning, deleting and bringing back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -8,6 +10,7 @@ from core import notes
 from core.access import Role
 from core.app import App
 from core.database import reading, transaction
+from core.errors import DashboardError
 from core.language import _
 from core.models import Product, ProductNote
 from pages.components import opened, wiring
@@ -16,6 +19,7 @@ from pages.components.formats import moment, person, plain, without_pictures
 
 _EDITED = "edited_note"
 _DELETED = "deleted_note"
+_REFUSED = "refused_note"
 
 
 def draw(app: App, product: Product) -> None:
@@ -40,24 +44,48 @@ def draw(app: App, product: Product) -> None:
 
 def draw_new(app: App, product_id: int) -> None:
     """Draw the field for a new note."""
-    counter = f"notes-written-{product_id}"
-    turn = st.session_state.setdefault(counter, 0)
-    text = st.text_area(
+    turn = st.session_state.setdefault(f"notes-written-{product_id}", 0)
+    st.text_area(
         _("New note"),
         key=f"new-note-{product_id}-{turn}",
         height=100,
         max_chars=notes.LONGEST_NOTE,
         placeholder=_("Markdown is welcome."),
     )
-    if st.button(_("Add note"), key=f"add-note-{product_id}", icon=":material/add:"):
-        with show_errors():
-            with transaction(app.engine) as session:
-                notes.add_note(
-                    session, product_id, text=text, by=wiring.current_actor(), now=_now()
-                )
-            st.session_state[counter] = turn + 1  # a fresh, empty field
-            say(_("The note was added."))
-            opened.rerun_here()
+    # A callback, because it is called although the dialog was closed in the same moment.
+    st.button(
+        _("Add note"),
+        key=f"add-note-{product_id}",
+        icon=":material/add:",
+        on_click=_add,
+        args=[app, product_id, turn],
+    )
+    _show_refusal()
+
+
+def _add(app: App, product_id: int, turn: int) -> None:
+    with _keeping_refusal():
+        text = st.session_state.get(f"new-note-{product_id}-{turn}", "")
+        by = wiring.current_actor()
+        with transaction(app.engine) as session:
+            notes.add_note(session, product_id, text=text, by=by, now=_now())
+        st.session_state[f"notes-written-{product_id}"] = turn + 1  # a fresh, empty field
+        say(_("The note was added."))
+
+
+@contextmanager
+def _keeping_refusal() -> Iterator[None]:
+    """Keep why a callback did nothing, to be shown where the button is."""
+    try:
+        yield
+    except DashboardError as error:
+        st.session_state[_REFUSED] = str(error)
+
+
+def _show_refusal() -> None:
+    why = st.session_state.pop(_REFUSED, None)
+    if why:
+        st.error(plain(why), icon=":material/error:")
 
 
 def draw_undo(app: App, *, product_id: int | None = None) -> None:
@@ -144,27 +172,32 @@ def draw_note(app: App, note: ProductNote, *, can_edit: bool) -> None:
 
 
 def _draw_editor(app: App, note: ProductNote) -> None:
-    text = st.text_area(
+    st.text_area(
         _("Note"), note.note, key=f"text-{note.id}", height=160, max_chars=notes.LONGEST_NOTE
     )
+    _show_refusal()
     with st.container(horizontal=True, gap="xsmall"):
-        if st.button(_("Save note"), key=f"save-{note.id}", type="primary"):
-            with show_errors():
-                with transaction(app.engine) as session:
-                    last_seen = st.session_state[_EDITED][2]
-                    notes.edit_note(
-                        session,
-                        note.id or 0,
-                        text=text,
-                        by=wiring.current_actor(),
-                        now=_now(),
-                        last_seen=last_seen,
-                    )
-                del st.session_state[_EDITED]
-                opened.rerun_here()
+        st.button(
+            _("Save note"),
+            key=f"save-{note.id}",
+            type="primary",
+            on_click=_save,
+            args=[app, note.id],
+        )
         if st.button(_("Cancel"), key=f"cancel-{note.id}"):
             del st.session_state[_EDITED]
             opened.rerun_here()
+
+
+def _save(app: App, note_id: int) -> None:
+    edited, text = st.session_state.get(_EDITED), st.session_state.get(f"text-{note_id}")
+    if edited is None or edited[0] != note_id or text is None:
+        return  # a second click: the first has saved it
+    with _keeping_refusal():
+        by, last_seen = wiring.current_actor(), edited[2]
+        with transaction(app.engine) as session:
+            notes.edit_note(session, note_id, text=text, by=by, now=_now(), last_seen=last_seen)
+        del st.session_state[_EDITED]
 
 
 def _now() -> datetime:
