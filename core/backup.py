@@ -192,7 +192,7 @@ def _fill(
     lost = []
     for done, name in enumerate(names):
         progress(done, len(names))
-        is_thumbnail = name == thumbnail_name(name[:64])
+        is_thumbnail = _is_thumbnail(name)
         try:
             data = store.read(name)
         except DashboardError:
@@ -205,12 +205,16 @@ def _fill(
     progress(len(names), len(names))
     manifest = {"format": _FORMAT, "made_at": now.isoformat(), "lost": lost, "files": files}
     archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
-    return Backup(_count_pictures(files), [n for n in lost if n != thumbnail_name(n[:64])])
+    return Backup(_count_pictures(files), [name for name in lost if not _is_thumbnail(name)])
 
 
 def _count_pictures(names: Iterable[str]) -> int:
     pictures = [name.removeprefix(_PICTURES) for name in names if name.startswith(_PICTURES)]
-    return sum(name != thumbnail_name(name[:64]) for name in pictures)
+    return sum(not _is_thumbnail(name) for name in pictures)
+
+
+def _is_thumbnail(name: str) -> bool:
+    return name == thumbnail_name(name[:64])
 
 
 def _entry(data: bytes) -> dict[str, Any]:

@@ -170,13 +170,13 @@ def paint_cover(
 
     :raises DashboardError: a sentence that says why there is no cover
     """
-    if painter.is_paid:
-        store.check_room()
     call_id: str | None = None
     with transaction(engine) as session:
         job = get_job(session, job_id)
         if job.painted or job.state not in ACTIVE_STATES:
             return
+        if painter.is_paid:
+            store.check_room()
         product = get_product(session, job.product_id)
         prompt = job.prompt or (built_prompt(product) if painter.is_paid else "")
         order = PaintOrder(product.name, product.producer_name, prompt, job.variant)

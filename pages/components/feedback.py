@@ -20,8 +20,33 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except DashboardError as error:
-        log.info("Shown to the marketer: %s", error, exc_info=error.__cause__)
-        st.error(plain(str(error)), icon=":material/error:")
+        _log(error)
+        _draw(str(error))
+
+
+@contextmanager
+def keep_errors(place: str) -> Iterator[None]:
+    """Do as ``show_errors`` in a callback, which can't draw: ``show_kept_error`` shows it."""
+    try:
+        yield
+    except DashboardError as error:
+        _log(error)
+        st.session_state[f"refused-{place}"] = str(error)
+
+
+def show_kept_error(place: str) -> None:
+    """Show the error that ``keep_errors`` kept for this place, once."""
+    why = st.session_state.pop(f"refused-{place}", None)
+    if why:
+        _draw(why)
+
+
+def _log(error: DashboardError) -> None:
+    log.info("Shown to the marketer: %s", error, exc_info=error.__cause__)
+
+
+def _draw(why: str) -> None:
+    st.error(plain(why), icon=":material/error:")
 
 
 def say(message: str) -> None:

@@ -1,7 +1,5 @@
 """Notes: writing, changing, pinning, deleting and bringing back."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -10,16 +8,14 @@ from core import notes
 from core.access import Role
 from core.app import App
 from core.database import reading, transaction
-from core.errors import DashboardError
 from core.language import _
 from core.models import Product, ProductNote
 from pages.components import opened, wiring
-from pages.components.feedback import say, show_errors
+from pages.components.feedback import keep_errors, say, show_errors, show_kept_error
 from pages.components.formats import moment, person, plain, without_pictures
 
 _EDITED = "edited_note"
 _DELETED = "deleted_note"
-_REFUSED = "refused_note"
 
 
 def draw(app: App, product: Product) -> None:
@@ -60,32 +56,17 @@ def draw_new(app: App, product_id: int) -> None:
         on_click=_add,
         args=[app, product_id, turn],
     )
-    _show_refusal()
+    show_kept_error(f"new-note-{product_id}")
 
 
 def _add(app: App, product_id: int, turn: int) -> None:
-    with _keeping_refusal():
+    with keep_errors(f"new-note-{product_id}"):
         text = st.session_state.get(f"new-note-{product_id}-{turn}", "")
         by = wiring.current_actor()
         with transaction(app.engine) as session:
             notes.add_note(session, product_id, text=text, by=by, now=_now())
         st.session_state[f"notes-written-{product_id}"] = turn + 1  # a fresh, empty field
         say(_("The note was added."))
-
-
-@contextmanager
-def _keeping_refusal() -> Iterator[None]:
-    """Keep why a callback did nothing, to be shown where the button is."""
-    try:
-        yield
-    except DashboardError as error:
-        st.session_state[_REFUSED] = str(error)
-
-
-def _show_refusal() -> None:
-    why = st.session_state.pop(_REFUSED, None)
-    if why:
-        st.error(plain(why), icon=":material/error:")
 
 
 def draw_undo(app: App, *, product_id: int | None = None) -> None:
@@ -175,7 +156,7 @@ def _draw_editor(app: App, note: ProductNote) -> None:
     st.text_area(
         _("Note"), note.note, key=f"text-{note.id}", height=160, max_chars=notes.LONGEST_NOTE
     )
-    _show_refusal()
+    show_kept_error(f"text-{note.id}")
     with st.container(horizontal=True, gap="xsmall"):
         st.button(
             _("Save note"),
@@ -193,7 +174,7 @@ def _save(app: App, note_id: int) -> None:
     edited, text = st.session_state.get(_EDITED), st.session_state.get(f"text-{note_id}")
     if edited is None or edited[0] != note_id or text is None:
         return  # a second click: the first has saved it
-    with _keeping_refusal():
+    with keep_errors(f"text-{note_id}"):
         by, last_seen = wiring.current_actor(), edited[2]
         with transaction(app.engine) as session:
             notes.edit_note(session, note_id, text=text, by=by, now=_now(), last_seen=last_seen)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from core import activity, covers, images, notes, people, products, sync, tokens
 from core.access import Actor, Role
@@ -17,6 +17,7 @@ from core.database import reading, transaction
 from core.errors import ForbiddenError, NotFoundError
 from core.models import Activity, Origin, Person
 from core.settings import read_settings
+from tests import contents
 from tests.builders import (
     ANA,
     BOSS,
@@ -182,12 +183,7 @@ def everything(engine, tmp_path):
     """Returns all rows of all tables, and all names of picture files."""
 
     def everything():
-        with reading(engine) as session:
-            tables = {
-                table.name: [tuple(row) for row in session.execute(table.select())]
-                for table in SQLModel.metadata.sorted_tables
-            }
-        return tables, sorted((tmp_path / "pictures").rglob("*"))
+        return contents.everything(engine), sorted((tmp_path / "pictures").rglob("*"))
 
     return everything
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from core import backup, images, notes
 from core.backup import BackupError
@@ -15,15 +15,7 @@ from core.models import Product, ProductImage
 from core.picture_store import open_store, thumbnail_name
 from core.verify import verify
 from tests.builders import ANA, NOW, make_call, make_job, make_picture, make_product
-
-
-def everything(engine):
-    """Return all rows of all tables."""
-    with reading(engine) as session:
-        return {
-            name: [tuple(row) for row in session.execute(select(table))]
-            for name, table in SQLModel.metadata.tables.items()
-        }
+from tests.contents import everything
 
 
 def files_of(store):

@@ -231,6 +231,14 @@ class TestAFullDisk:
         assert artist.asked == 0
         assert states() == []
 
+    def test_harms_no_cover_that_was_painted_before(self, paint, states, monkeypatch):
+        paint(Artist())
+        monkeypatch.setattr("core.picture_store.LEAST_FREE_BYTES", 2**62)
+
+        paint(Artist())  # the process that takes the order up finds it done
+
+        assert states() == ["charged"]
+
     def test_after_the_asking_is_paid_and_says_so(self, paint, calls, store):
         (store.folder / "answers").write_text("in the way")  # no folder can be made here
 

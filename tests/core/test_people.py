@@ -146,17 +146,6 @@ def who(engine, settings):
     return lambda claims, now=NOW: people.identify(engine, settings, claims, now=now)
 
 
-@pytest.fixture
-def rows(engine):
-    """Returns all rows of a table."""
-
-    def rows(table):
-        with reading(engine) as session:
-            return [row.model_dump() for row in session.exec(select(table))]
-
-    return rows
-
-
 class TestReadClaims:
     def test_tells_who_signed_in_and_when(self):
         sign_in = people.read_claims(claims_of())

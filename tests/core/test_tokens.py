@@ -60,17 +60,6 @@ def who(engine, settings):
     return lambda secret: tokens.identify(engine, settings, secret, now=NOW)
 
 
-@pytest.fixture
-def rows(engine):
-    """Returns all rows of a table."""
-
-    def rows(table):
-        with reading(engine) as session:
-            return [row.model_dump() for row in session.exec(select(table))]
-
-    return rows
-
-
 class TestCap:
     @pytest.mark.parametrize("creator", Role)
     @pytest.mark.parametrize("token", Role)

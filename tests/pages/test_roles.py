@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import SQLModel, select
 
 from core.access import Actor, Role
-from core.database import reading, transaction
+from core.database import transaction
 from core.errors import ForbiddenError
 from core.models import ApiToken, JobState, Origin, Person, Product
 from core.site import Site
 from tests.builders import NOW, make_image, make_job, make_note, make_product
+from tests.contents import everything
 from tests.pages.conftest import Dashboard
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -102,15 +102,6 @@ def use(dashboard: Dashboard, key: str) -> None:
     dashboard.run()
 
 
-def everything(dashboard: Dashboard) -> dict[str, list[Any]]:
-    """Return all that the database holds."""
-    with reading(dashboard.app.engine) as session:
-        return {
-            name: session.execute(select(table)).all()
-            for name, table in SQLModel.metadata.tables.items()
-        }
-
-
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(("page", "address", "first", "key", "needed"), ACTIONS, ids=IDS)
 def test_a_button_is_there_for_those_who_may_use_it(stage, role, page, address, first, key, needed):
@@ -127,11 +118,11 @@ def test_a_button_is_there_for_those_who_may_use_it(stage, role, page, address, 
 def test_a_click_of_somebody_who_may_changes_something(stage, page, address, first, key, needed):
     stage.become(needed)
     show(stage, page, address, first)
-    before = everything(stage)
+    before = everything(stage.app.engine)
 
     use(stage, key)
 
-    assert everything(stage) != before or stage.orders != []
+    assert everything(stage.app.engine) != before or stage.orders != []
 
 
 @pytest.mark.parametrize(
@@ -140,12 +131,12 @@ def test_a_click_of_somebody_who_may_changes_something(stage, page, address, fir
 def test_a_click_after_the_role_is_gone_changes_nothing(stage, page, address, first, key, needed):
     stage.become(needed)
     show(stage, page, address, first)
-    before = everything(stage)
+    before = everything(stage.app.engine)
 
     stage.become(LESS[needed])
     use(stage, key)
 
-    assert everything(stage) == before
+    assert everything(stage.app.engine) == before
     assert stage.orders == []
 
 
@@ -155,7 +146,7 @@ def test_a_click_of_somebody_who_was_shut_out_meets_the_gate(
 ):
     stage.become(needed)
     show(stage, page, address, first)
-    before = everything(stage)
+    before = everything(stage.app.engine)
 
     def refuse() -> Actor:
         raise ForbiddenError("You are not on the list.")
@@ -163,7 +154,7 @@ def test_a_click_of_somebody_who_was_shut_out_meets_the_gate(
     stage.identify = refuse
     use(stage, key)
 
-    assert everything(stage) == before
+    assert everything(stage.app.engine) == before
     assert stage.orders == []
     assert "You are not on the list." in stage.said()
     assert stage.names() == []
