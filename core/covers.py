@@ -17,6 +17,13 @@ from typing import Any
 
 from sqlalchemy import Engine, func, insert, update
 from sqlmodel import Session, col, select
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from core import decoding, ledger, prices
 from core.access import Actor, Role
@@ -34,12 +41,15 @@ from core.language import _
 from core.ledger import CallState
 from core.models import ACTIVE_STATES, CoverJob, JobState, Method, PaidCall, Product
 from core.painting import Painter, Painting, PaintOrder
-from core.picture_store import FolderStore
+from core.picture_store import FolderStore, StorageError
 from core.products import get_product
 from core.prompts import check_prompt, cover_prompt
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_KEEP_EVERY_S, _KEEP_TRYING_S = 3.0, 900.0
+"""How often, and how long, a full disk is asked to take a picture that is paid for."""
 
 
 def built_prompt(product: Product) -> str:
@@ -206,7 +216,8 @@ def paint_cover(
             problem=Problem.WRONG_ANSWER,
             permanent=True,
         ) from error
-    painted = asdict(store_picture(store, picture)) | {
+    keep = _once_there_is_room().wraps(store_picture) if call_id else store_picture
+    painted = asdict(keep(store, picture)) | {
         "prompt": prompt or None,
         "is_paid": painter.is_paid,
         "model": painting.model,
@@ -243,11 +254,22 @@ def _pay(
             ledger.close_without_picture(session, call_id, error, now=now)
         raise
     try:
-        store.keep_answer(call_id, painting.data)
+        _once_there_is_room()(store.keep_answer, call_id, painting.data)
     finally:  # on a full disk too: it is paid for
         with transaction(engine) as session:
             ledger.charge(session, call_id, painting, now=now)
     return painting
+
+
+def _once_there_is_room() -> Retrying:
+    """Return what tries again and again to keep a picture that is paid for."""
+    return Retrying(
+        retry=retry_if_exception_type(StorageError),
+        wait=wait_fixed(_KEEP_EVERY_S),
+        stop=stop_after_delay(_KEEP_TRYING_S),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
 
 
 def attach_cover(session: Session, job_id: str, *, now: datetime) -> int | None:

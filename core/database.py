@@ -12,11 +12,12 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import exc as sql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from core.errors import StartError
+from core.errors import DashboardError, StartError
 from core.language import _
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT_MS = 15_000
 _LARGEST_ID = 2**31 - 1
 _Row = TypeVar("_Row", bound=SQLModel)
+
+
+class DatabaseError(DashboardError):
+    """The database did not do what was asked, for a reason outside Capista; nothing was saved."""
 
 
 def sqlite_module() -> ModuleType:
@@ -119,19 +124,71 @@ def transaction(engine: Engine) -> Iterator[Session]:
     """Yield a session that commits when the block ends and rolls back when it raises.
 
     Rows stay readable after the block.
+
+    :raises DatabaseError: if the database is busy, full, read-only, damaged or not there
     """
-    with Session(engine, expire_on_commit=False) as session:
+    with _sentences(engine), Session(engine, expire_on_commit=False) as session:
         yield session
         session.commit()
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """Yield a session that sees one state of the database, blocks nobody and saves nothing."""
-    with Session(
-        engine.execution_options(capista_writes=False), expire_on_commit=False, autoflush=False
-    ) as session:
+    """Yield a session that sees one state of the database, blocks nobody and saves nothing.
+
+    :raises DatabaseError: if the database is damaged or not there
+    """
+    readers = engine.execution_options(capista_writes=False)
+    with (
+        _sentences(engine),
+        Session(readers, expire_on_commit=False, autoflush=False) as session,
+    ):
         yield session
+
+
+@contextmanager
+def _sentences(engine: Engine) -> Iterator[None]:
+    """Turn what the marketer can mend into a sentence; a mistake of ours stays what it is."""
+    try:
+        yield
+    except (sql.IntegrityError, sql.DataError, sql.ProgrammingError):
+        raise
+    except (sql.DBAPIError, sql.TimeoutError) as error:
+        # https://sqlite.org/rescode.html; the lower byte is the family.
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_ERROR:
+            raise
+        place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.host
+        raise DatabaseError(_words(code).format(place=place)) from error
+
+
+def _words(code: int) -> str:
+    match code:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return _(
+                "Another program keeps the database {place} busy, so nothing was saved. Try again"
+                " in a moment; if it stays so, end that program."
+            )
+        case sqlite3.SQLITE_FULL:
+            return _(
+                "The disk is full, so nothing was saved. Make room where {place} is, then try"
+                " again."
+            )
+        case sqlite3.SQLITE_READONLY:
+            return _(
+                "Capista may not write to the database {place}, so nothing was saved. Check the"
+                " rights of the file and of its folder, then try again."
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return _(
+                "The database {place} is damaged. Stop Capista and restore a backup into a new"
+                " folder (python -m core restore)."
+            )
+        case _:
+            return _(
+                "The database {place} can't be used at the moment, so nothing was saved. Check"
+                " its disk, its rights and whether it runs, then try again."
+            )
 
 
 def fetch(session: Session, table: type[_Row], id_: int, *, lock: bool = False) -> _Row | None:

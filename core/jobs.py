@@ -5,6 +5,7 @@ order whose job was never handed over (a crash in between) is handed over at the
 """
 
 import hashlib
+import itertools
 import logging
 import threading
 import time
@@ -12,14 +13,30 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
+from tenacity import (
+    RetryError,
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from core import covers, events, sync
 from core.access import SYNC, Actor
-from core.database import open_engine, reading, sqlite_module, transaction, use_wal
+from core.database import (
+    DatabaseError,
+    open_engine,
+    reading,
+    sqlite_module,
+    transaction,
+    use_wal,
+)
 from core.errors import DashboardError, StartError
 from core.events import ProductNews
 from core.language import _
@@ -32,6 +49,7 @@ from core.settings import Settings
 from core.sync import Catalogue, Trigger
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 APPLICATION_VERSION = "1"
 """Fixed, so that an upgrade goes on with the jobs that wait. Raise it only together with code
@@ -54,6 +72,10 @@ DASHBOARD, COMMAND = "dashboard", "command"
 """Who carries jobs out. Each takes up at its start what its own kind left; at most one command
 runs in a folder, and the dashboard takes up what a command left that is no more."""
 _LOOK_FOR_LEFTOVERS_S = 5.0
+_LOOK_FOR_STUCK = 6
+"""Every so many looks also at our own jobs: a full disk throws them out of the queue's hands."""
+_LONGEST_PATIENCE_S = 15.0
+"""Between two tries while the database is not to be had."""
 
 
 class Jobs:
@@ -80,6 +102,8 @@ class Jobs:
         self._launched = threading.Event()
         self._closed = threading.Event()
         self._failure: Exception | None = None
+        self._busy: set[str] = set()
+        self._stuck: set[str] = set()
 
     def launch(self) -> None:
         """Start working; go on with what an earlier process left. Takes about a second."""
@@ -91,7 +115,7 @@ class Jobs:
             self._register_queues()
             if self.executor == DASHBOARD:
                 self._schedule()
-                threading.Thread(target=self._take_over, name="take-over", daemon=True).start()
+                threading.Thread(target=self._look_after, name="look-after", daemon=True).start()
             self._hand_over_leftovers()
         except Exception as error:
             log.exception("The job queue did not start")
@@ -124,17 +148,55 @@ class Jobs:
     def _lock(self) -> Path:
         return self.settings.data_dir / "command.lock"
 
-    def _take_over(self) -> None:
-        """Take up what a command left that was ended in the middle, now and later."""
-        while True:
+    def _look_after(self) -> None:
+        """Take up what nobody carries on: a command that was ended, a disk that was full."""
+        for turn in itertools.count():
             try:
                 with held(self._lock) as is_ours:
                     if is_ours and not self._closed.is_set():
                         DBOS._recover_pending_workflows([COMMAND])
+                if turn and turn % _LOOK_FOR_STUCK == 0:
+                    self._resume_stuck()
+                    self._hand_over_leftovers()
             except Exception:
-                log.exception("What a command left could not be taken up; trying again")
+                log.exception("What nobody carries on could not be taken up; trying again")
             if self._closed.wait(_LOOK_FOR_LEFTOVERS_S):
                 return
+
+    def _resume_stuck(self) -> None:
+        """Resume jobs that are under way by their state, but not by what this process does."""
+        pending = DBOS.list_workflows(
+            status="PENDING", executor_id=self.executor, load_input=False, load_output=False
+        )
+        stuck = {job.workflow_id: job for job in pending if job.workflow_id not in self._busy}
+        for job_id in self._stuck & set(stuck):  # twice in a row: not one that is just beginning
+            log.warning("Job %s was thrown out, and is taken up again", job_id)
+            DBOS.resume_workflow(job_id, queue_name=stuck[job_id].queue_name)
+        self._stuck = set(stuck) - self._stuck
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Say that this process carries the job on."""
+        job_id = DBOS.workflow_id or ""
+        self._busy.add(job_id)
+        try:
+            yield
+        finally:
+            self._busy.discard(job_id)
+
+    def patiently(self, work: Callable[[], _T]) -> _T:
+        """Do ``work`` again while the database is not to be had, until the process ends."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(DatabaseError),
+            wait=wait_exponential(max=_LONGEST_PATIENCE_S),
+            sleep=sleep_using_event(self._closed),
+            stop=stop_when_event_set(self._closed),
+            before_sleep=before_sleep_log(log, logging.WARNING),
+        )
+        try:
+            return retrying(work)
+        except RetryError as error:
+            raise _EndedError from error
 
     def start_sync(self, trigger: Trigger, *, by: Actor) -> SyncRun:
         """Start a sync, or return the one under way.
@@ -210,10 +272,12 @@ class Jobs:
         with SetWorkflowID(f"event-{event}"):
             DBOS.enqueue_workflow(SYNC_QUEUE, work_in_event, news.as_dict())
 
-    def _enqueue_covers(self, job_ids: Iterable[str], priority: int) -> None:
+    def _enqueue_covers(
+        self, job_ids: Iterable[str], priority: int, name: Callable[[str], str] = str
+    ) -> None:
         queue = PAID_QUEUE if self.painter.is_paid else BUILT_IN_QUEUE
         for job_id in job_ids:
-            with SetWorkflowID(job_id), SetEnqueueOptions(priority=priority):
+            with SetWorkflowID(name(job_id)), SetEnqueueOptions(priority=priority):
                 DBOS.enqueue_workflow(queue, make_cover, job_id)
 
     def _register_queues(self) -> None:
@@ -245,10 +309,14 @@ class Jobs:
             with transaction(self.engine) as session:
                 sync.fail_run(session, run.id or 0, _interrupted(), now=_now())
         for job in covers.unfinished_jobs(self.engine):
-            state = _state(job.id)
+            priority = _SYNC_AFTER if job.is_first else _MARKETER_FIRST
+            state, second = _state(job.id), _again(job.id)
             if state is None:
-                self._enqueue_covers([job.id], _SYNC_AFTER if job.is_first else _MARKETER_FIRST)
-            elif state in _ENDED:
+                self._enqueue_covers([job.id], priority)
+            elif state in _ENDED and _state(second) is None:
+                # Thrown out before it could write anything. The ledger knows what it paid for.
+                self._enqueue_covers([job.id], priority, name=_again)
+            elif state in _ENDED and _state(second) in _ENDED:
                 with transaction(self.engine) as session:
                     covers.fail_cover(session, job.id, _interrupted(), now=_now())
 
@@ -260,6 +328,13 @@ class Jobs:
                     " Capista; if that does not help, check JOBS_DATABASE_URL."
                 )
             ) from self._failure
+
+
+class _EndedError(BaseException):
+    """The process ends: the job stays as it is, and is taken up at the next start.
+
+    No ``Exception``, so that neither we nor DBOS write down that the job failed.
+    """
 
 
 _current: Jobs | None = None
@@ -274,63 +349,84 @@ def _jobs() -> Jobs:
 @DBOS.workflow(name="sync")
 def sync_offers(run_id: int) -> None:
     """Bring the offers in, then hand the new ones' covers over."""
-    _jobs()._enqueue_covers(sync_step(run_id), priority=_SYNC_AFTER)
+    with _jobs().busy():
+        _jobs()._enqueue_covers(sync_step(run_id), priority=_SYNC_AFTER)
 
 
 @DBOS.step(name="sync_step")
 def sync_step(run_id: int) -> list[str]:
     """Read, decide, write; return the ids of the cover orders. Safe to repeat."""
     jobs = _jobs()
-    return sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id)
+    return jobs.patiently(lambda: sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id))
 
 
 @DBOS.workflow(name="event")
 def work_in_event(news: dict[str, Any]) -> None:
     """Write down what an event says, then hand over the cover it may bring."""
-    _jobs()._enqueue_covers(event_step(news), priority=_SYNC_AFTER)
+    with _jobs().busy():
+        _jobs()._enqueue_covers(event_step(news), priority=_SYNC_AFTER)
 
 
 @DBOS.step(name="event_step")
 def event_step(news: dict[str, Any]) -> list[str]:
     """Write; return the ids of the cover orders. Repeated, it changes nothing."""
     jobs = _jobs()
-    with transaction(jobs.engine) as session:
-        if not events.remember(session, news["event_id"], now=_now()):
-            return []
-        return events.take_news(session, jobs.settings, events.ProductNews(**news), now=_now())
+
+    def take() -> list[str]:
+        with transaction(jobs.engine) as session:
+            if not events.remember(session, news["event_id"], now=_now()):
+                return []
+            return events.take_news(session, jobs.settings, events.ProductNews(**news), now=_now())
+
+    return jobs.patiently(take)
 
 
 @DBOS.workflow(name="make_cover")
 def make_cover(job_id: str) -> None:
     """Paint, then attach; whatever goes wrong ends in a sentence on the order."""
-    try:
-        paint_step(job_id)
-        attach_step(job_id)
-    except DashboardError as error:
-        fail_step(job_id, error)
+    with _jobs().busy():
+        try:
+            paint_step(job_id)
+            attach_step(job_id)
+        except DashboardError as error:
+            fail_step(job_id, error)
 
 
 @DBOS.step(name="paint")
 def paint_step(job_id: str) -> None:
     """Have the cover painted and stored. Repeated, it uses the answer that was stored."""
     jobs = _jobs()
-    with _sentences(job_id):
+
+    def paint() -> None:
         covers.paint_cover(jobs.engine, jobs.store, jobs.painter, jobs.settings, job_id, now=_now())
+
+    with _sentences(job_id):
+        jobs.patiently(paint)
 
 
 @DBOS.step(name="attach")
 def attach_step(job_id: str) -> None:
     """Show the cover on its offer. Repeated, it changes nothing."""
     jobs = _jobs()
-    with _sentences(job_id), transaction(jobs.engine) as session:
-        covers.attach_cover(session, job_id, now=_now())
+
+    def attach() -> None:
+        with transaction(jobs.engine) as session:
+            covers.attach_cover(session, job_id, now=_now())
+
+    with _sentences(job_id):
+        jobs.patiently(attach)
 
 
 @DBOS.step(name="fail")
 def fail_step(job_id: str, error: DashboardError) -> None:
     """Write down why there is no cover. Repeated, it changes nothing."""
-    with transaction(_jobs().engine) as session:
-        covers.fail_cover(session, job_id, error, now=_now())
+    jobs = _jobs()
+
+    def fail() -> None:
+        with transaction(jobs.engine) as session:
+            covers.fail_cover(session, job_id, error, now=_now())
+
+    jobs.patiently(fail)
 
 
 @DBOS.workflow(name="scheduled_sync")
@@ -382,6 +478,11 @@ def _config(settings: Settings) -> Any:
 
 
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+
+def _again(job_id: str) -> str:
+    """Return the name under which an order is carried out a second time."""
+    return f"{job_id}-again"
 
 
 def _state(job_id: str) -> str | None:

@@ -19,7 +19,7 @@ from core.access import Actor, Role
 from core.database import lock
 from core.errors import BudgetReachedError, DashboardError, Problem, ServiceError
 from core.language import _
-from core.models import CoverJob, PaidCall
+from core.models import CoverJob, JobState, PaidCall
 from core.painting import Painting
 from core.settings import Settings
 
@@ -78,19 +78,28 @@ def begin_call(
 ) -> PaidCall:
     """Write down that an order's picture is about to be asked for, or return the call that was.
 
-    A call that was answered is returned again: what was paid for is not asked for twice. Calls of
-    this order that a crash cut off become unknown. ``has_answer`` tells whether the answer to a
-    call is in the store.
+    A call that was answered is returned again, also that of an earlier order for the same picture
+    which could not be finished: what was paid for is not asked for twice. Calls of this order that
+    a crash cut off become unknown. ``has_answer`` tells whether the answer to a call is in the
+    store; once its picture is made, it is not.
 
     :raises BudgetReachedError: if the month's budget would be exceeded
     :raises ServiceError: if the service refuses the account, as other orders found out meanwhile
     :raises DashboardError: if the order was cut off twice already
     """
     lock(session, "ledger")  # whoever else is about to pay waits, and then sees this call
+    asked = (settings.image_model, settings.image_quality, settings.image_size, prompt)
+    digest = hashlib.sha256("\0".join(asked).encode()).hexdigest()
+    same = select(PaidCall).where(
+        PaidCall.product_id == job.product_id,
+        PaidCall.request_digest == digest,
+        col(PaidCall.job_id).in_(select(CoverJob.id).where(CoverJob.state == JobState.FAILED)),
+    )
     earlier = session.exec(select(PaidCall).where(PaidCall.job_id == job.id)).all()
-    for call in earlier:
+    for call in [*earlier, *session.exec(same)]:
         if call.state in (CallState.ASKED, CallState.CHARGED) and has_answer(call.id):
             return call
+    for call in earlier:
         if call.state == CallState.ASKED:
             call.state, call.answered_at = CallState.UNKNOWN, now
     session.flush()
@@ -104,12 +113,11 @@ def begin_call(
     _check_account(session, job)
     price = job.estimated_usd or Decimal(0)
     check_budget(session, settings, price, now=now)
-    asked = (settings.image_model, settings.image_quality, settings.image_size, prompt)
     call = PaidCall(
         id=f"call-{uuid.uuid4().hex}",
         job_id=job.id,
         product_id=job.product_id,
-        request_digest=hashlib.sha256("\0".join(asked).encode()).hexdigest(),
+        request_digest=digest,
         model=settings.image_model,
         quality=settings.image_quality,
         size=settings.image_size,

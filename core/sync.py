@@ -22,7 +22,7 @@ from core import covers
 from core.access import SYNC, Actor, Role
 from core.activity import Action, record
 from core.clients.hotmart import RemoteOffer, RemoteProduct
-from core.database import reading, transaction
+from core.database import DatabaseError, reading, transaction
 from core.errors import DashboardError, NotFoundError, Problem, ServiceError
 from core.language import _
 from core.models import JobState, Origin, Product, ProductOffer, SyncRun
@@ -242,6 +242,8 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
 
     How it ended is written to its run: the counts, or a sentence that says what went wrong.
     A run that ended before is left as it is.
+
+    :raises DatabaseError: if the database is not to be had; the run may then be repeated
     """
     with reading(engine) as session:
         if get_run(session, run_id).state != JobState.RUNNING:
@@ -266,6 +268,8 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
             )
             _finish(session, run_id, plan, covers_queued=len(job_ids), now=now)
         return job_ids
+    except DatabaseError:
+        raise  # how the run ended could not be written down either; it may be repeated
     except Exception as error:
         log.exception("Sync %s failed", run_id)
         with transaction(engine) as session:

@@ -41,7 +41,7 @@ def create_api(app: Callable[[], App]) -> FastAPI:
         redirect_slashes=False,
         servers=[{"url": "/api"}],
         root_path_in_servers=False,
-        responses=problems.described(422, 429),
+        responses=problems.described(422, 429, 503),
     )
     api.add_route("/docs", _docs, include_in_schema=False)
     api.state.app_source = app

@@ -46,7 +46,7 @@ _MEANING = {
     415: "The file is not a picture that is taken",
     422: "The request can't be used as it is",
     429: "Too many wrong tokens; Retry-After says how many seconds to wait",
-    503: "The job queue is not there",
+    503: "The database or the job queue is not to be had; try again later",
     507: "The picture can't be stored",
 }
 _HEADERS = {

@@ -62,6 +62,10 @@ def show_said() -> None:
 
 def on_script_error(error: Exception) -> bool:
     """Show a sentence instead of a traceback; the log has the traceback."""
+    if isinstance(error, DashboardError):
+        _log(error)
+        _draw(str(error))
+        return True
     log.error("A page failed", exc_info=error)
     st.error(
         _("Something unexpected went wrong on this page. Reload it; if it happens again, look in"

@@ -11,10 +11,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError, StatementError
 from sqlmodel import SQLModel, select
 
 from core.database import (
+    DatabaseError,
     migrate,
     open_engine,
     reading,
@@ -322,3 +323,85 @@ class TestValues:
     def test_the_same_offer_of_hotmart_is_there_once(self, engine):
         with pytest.raises(SQLAlchemyError), transaction(engine) as session:
             session.add_all([make_product(hotmart_id=7), make_product(hotmart_id=7)])
+
+
+class TestADatabaseThatIsNotToBeHad:
+    """Each trouble is a sentence, loses nothing, and is over when its cause is."""
+
+    def add(self, engine):
+        with transaction(engine) as session:
+            session.add(make_product())
+
+    def count(self, engine):
+        with reading(engine) as session:
+            return len(session.exec(select(Product)).all())
+
+    def test_because_another_program_holds_it(self, engine, tmp_path, monkeypatch):
+        monkeypatch.setattr("core.database._BUSY_TIMEOUT_MS", 50)
+        engine = open_engine(f"sqlite:///{tmp_path}/dashboard.db")
+        self.add(engine)
+        with closing(sqlite_module().connect(str(tmp_path / "dashboard.db"))) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+            with pytest.raises(DatabaseError, match=r"Another program keeps the database .* busy"):
+                self.add(engine)
+            assert self.count(engine) == 1  # who only looks is not held up
+
+        self.add(engine)
+        assert self.count(engine) == 2
+
+    def test_because_the_disk_is_full(self, engine):
+        self.add(engine)
+        with engine.connect() as connection:  # SQLite's own word for how much it may take
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+        full = pytest.raises(DatabaseError, match="The disk is full, so nothing was saved")
+        with full, transaction(engine) as session:
+            session.add(make_product(name="x" * 1_000_000))
+
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        self.add(engine)
+        assert self.count(engine) == 2
+
+    def test_because_it_may_only_be_read(self, engine, tmp_path):
+        self.add(engine)
+        engine.dispose()
+        read_only = open_engine(f"sqlite:///file:{tmp_path}/dashboard.db?mode=ro&uri=true")
+
+        with pytest.raises(DatabaseError, match="may not write to the database"):
+            self.add(read_only)
+        assert self.count(read_only) == 1
+        read_only.dispose()
+
+        self.add(engine)
+        assert self.count(engine) == 2
+
+    def test_because_it_is_damaged(self, engine, tmp_path):
+        self.add(engine)
+        engine.dispose()
+        file = tmp_path / "dashboard.db"
+        file.write_bytes(file.read_bytes()[:4096] + b"x" * 100_000)
+
+        with pytest.raises(DatabaseError, match=r"is damaged.*restore a backup"):
+            self.count(engine)
+
+    def test_because_its_folder_is_gone(self, tmp_path):
+        engine = open_engine(f"sqlite:///{tmp_path}/sub/dashboard.db")
+        (tmp_path / "sub").rmdir()
+
+        with pytest.raises(DatabaseError, match=r"sub/dashboard\.db can't be used"):
+            self.add(engine)
+
+    def test_because_its_server_does_not_answer_never_shows_a_password(self):
+        engine = open_engine("postgresql://capista:s3cr3t@127.0.0.1:9/capista?connect_timeout=2")
+
+        with pytest.raises(DatabaseError, match=r"127\.0\.0\.1 can't be used") as raised:
+            self.add(engine)
+
+        assert "s3cr3t" not in str(raised.value)
+
+    def test_is_not_blamed_for_a_mistake_of_ours(self, engine):
+        with pytest.raises(OperationalError), reading(engine) as session:
+            session.execute(text("SELECT nothing FROM nowhere"))

@@ -1,3 +1,4 @@
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -18,9 +19,9 @@ from core.errors import (
     ServiceError,
 )
 from core.ledger import CallState
-from core.models import PaidCall
+from core.models import JobState, PaidCall
 from core.painting import Painting
-from core.picture_store import StorageError
+from core.picture_store import FolderStore, StorageError
 from core.settings import read_settings
 from tests.builders import ANA, BOSS, NOW, make_call, make_image, make_picture, make_product
 from tests.simulators.openai import FAULTS
@@ -31,6 +32,13 @@ PICTURE = make_picture()
 
 class CrashError(BaseException):
     """The process ends here, without another word."""
+
+
+class FullFolder(FolderStore):
+    """Takes answers, but no pictures any more."""
+
+    def save(self, name, data, *, again=False):
+        raise StorageError("The disk is full.")
 
 
 class Artist:
@@ -239,13 +247,71 @@ class TestAFullDisk:
 
         assert states() == ["charged"]
 
-    def test_after_the_asking_is_paid_and_says_so(self, paint, calls, store):
+    def test_after_the_asking_is_paid_and_says_so(self, paint, calls, store, monkeypatch):
+        monkeypatch.setattr("core.covers._KEEP_TRYING_S", 0)
         (store.folder / "answers").write_text("in the way")  # no folder can be made here
 
         with pytest.raises(StorageError):
             paint(Artist())
 
         assert [(call.state, call.cost_usd) for call in calls()] == [("charged", Decimal("0.05"))]
+
+    def test_that_has_room_again_takes_what_is_paid_for(self, paint, states, store, monkeypatch):
+        monkeypatch.setattr("core.covers._KEEP_EVERY_S", 0.05)
+        in_the_way = store.folder / "answers"
+        in_the_way.write_text("")
+        room = threading.Timer(0.3, in_the_way.unlink)
+        artist = Artist()
+
+        room.start()
+        paint(artist)
+        room.join()
+
+        assert artist.asked == 1
+        assert states() == ["charged"]
+
+
+class TestAnotherOrderForTheSamePicture:
+    """After one that failed although its picture was paid for."""
+
+    @pytest.fixture
+    def order_again(self, engine, paid, job_id):
+        def order_again(state):
+            with transaction(engine) as session:
+                job = covers.get_job(session, job_id)
+                job.state = state
+                product_id = job.product_id
+                return covers.order_cover(
+                    session, paid, product_id, prompt="x", by=ANA, now=LATER
+                ).id
+
+        return order_again
+
+    @pytest.fixture
+    def paid_but_not_finished(self, paint, store, monkeypatch):
+        with monkeypatch.context() as full:
+            full.setattr("core.covers._KEEP_TRYING_S", 0)
+            with pytest.raises(StorageError):
+                paint(Artist(), store=FullFolder(store.folder))
+
+    def test_uses_what_was_paid_for(
+        self, engine, store, paid, order_again, paid_but_not_finished, calls
+    ):
+        again, artist = order_again(JobState.FAILED), Artist()
+
+        covers.paint_cover(engine, store, artist, paid, again, now=LATER)
+
+        assert artist.asked == 0
+        assert [call.state for call in calls()] == ["charged"]
+
+    def test_pays_when_the_first_was_not_in_vain(
+        self, engine, store, paid, order_again, paid_but_not_finished
+    ):
+        again, artist = order_again(JobState.SUCCEEDED), Artist()
+
+        covers.paint_cover(engine, store, artist, paid, again, now=LATER)
+
+        assert artist.asked == 1
 
 
 class TestSpending:
