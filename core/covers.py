@@ -187,7 +187,7 @@ def paint_cover(
             return
         if painter.is_paid:
             store.check_room()
-        product = get_product(session, job.product_id)
+        product = get_product(session, job.product_id, in_trash_too=True)
         prompt = job.prompt or (built_prompt(product) if painter.is_paid else "")
         order = PaintOrder(product.name, product.producer_name, prompt, job.variant)
         refusal: DashboardError | None = None

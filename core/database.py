@@ -216,7 +216,11 @@ def migrate(engine: Engine) -> None:
     :raises StartError: if it can't be reached, comes from a newer version, or isn't Capista's
     """
     try:
-        with engine.begin() as connection:
+        with (
+            engine.connect() as connection,
+            _tables_may_be_rebuilt(connection),
+            connection.begin(),
+        ):
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(7203114)"))
             _upgrade(connection)
@@ -228,6 +232,24 @@ def migrate(engine: Engine) -> None:
                 " that Capista may write there."
             ).format(url=engine.url.render_as_string(hide_password=True))
         ) from error
+
+
+@contextmanager
+def _tables_may_be_rebuilt(connection: Connection) -> Iterator[None]:
+    """Have SQLite not delete a table's children when a migration puts a new table in its place.
+
+    Where foreign keys hold, dropping a table deletes its rows first, and theirs with them. They
+    can be switched between transactions only.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")
 
 
 def _upgrade(connection: Connection) -> None:

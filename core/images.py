@@ -1,7 +1,7 @@
 """The pictures of an offer. This module alone changes which picture an offer has.
 
-History is append-only: replacing, regenerating and reverting add a row; nothing is ever taken
-away. The bytes are durable in the store before a row names them.
+Replacing, regenerating and reverting add a row to the history; only a marketer takes one out of
+it, into the trash. The bytes are durable in the store before a row names them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from core import decoding, pictures
 from core.access import Actor, Role
 from core.activity import Action, record
 from core.database import fetch, transaction
-from core.errors import NotFoundError
+from core.errors import ConflictError, NotFoundError
 from core.language import _
 from core.models import Method, Product, ProductImage
 from core.picture_store import FolderStore, thumbnail_name
@@ -84,6 +84,7 @@ def replace_image(
     stored = store_picture(store, decoding.accept_upload(data))
     making = Making(Method.MANUAL_UPLOAD, by.name)
     with transaction(engine) as session:
+        get_product(session, product_id, lock=True)  # in the trash, an upload has lost its place
         image = add_image(session, product_id, picture=stored, making=making, now=now)
         _record(session, by, Action.IMAGE_REPLACED, image, now=now)
         return image
@@ -101,10 +102,11 @@ def add_image(
     """Add a stored picture to the history and show it on the offer.
 
     With ``only_if_first`` it goes into the history, but an offer that has a picture keeps it.
+    An offer in the trash gets it too: it was paid for.
 
     :raises NotFoundError: if the offer is gone
     """
-    product = get_product(session, product_id, lock=True)
+    product = get_product(session, product_id, lock=True, in_trash_too=True)
     image = ProductImage(
         product_id=product_id,
         image_url=PICTURES_PATH + picture.name,
@@ -161,11 +163,47 @@ def revert(
     return image
 
 
+def delete_image(
+    session: Session, product_id: int, image_id: int, *, by: Actor, now: datetime
+) -> None:
+    """Put an earlier picture of an offer into the trash.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    :raises NotFoundError: if the offer has no such picture in its history
+    :raises ConflictError: if it is the picture that the offer shows
+    """
+    by.require(Role.EDITOR)
+    product = get_product(session, product_id, lock=True)
+    image = get_image(session, product_id, image_id)
+    if image.id == product.current_image_id:
+        raise ConflictError(
+            _("This is the picture that the offer shows. Choose another one first.")
+        )
+    image.deleted_at = now
+    _record(session, by, Action.IMAGE_DELETED, image, now=now)
+
+
+def restore_image(session: Session, image_id: int, *, by: Actor, now: datetime) -> ProductImage:
+    """Bring a picture back from the trash into the history; which one is shown stays.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    :raises NotFoundError: if it is gone for good, or its offer is in the trash itself
+    """
+    by.require(Role.EDITOR)
+    image = fetch(session, ProductImage, image_id, lock=True)
+    if image is None:
+        raise NotFoundError(_("This picture is no longer in the trash: it was emptied."))
+    get_product(session, image.product_id)
+    image.deleted_at = None
+    _record(session, by, Action.IMAGE_RESTORED, image, now=now)
+    return image
+
+
 def history(session: Session, product_id: int) -> list[ProductImage]:
-    """Return every picture the offer has or had, newest first."""
+    """Return every picture the offer has or had, newest first, but for those in the trash."""
     rows = session.exec(
         select(ProductImage)
-        .where(ProductImage.product_id == product_id)
+        .where(ProductImage.product_id == product_id, col(ProductImage.deleted_at).is_(None))
         .order_by(col(ProductImage.id).desc())
     )
     return list(rows)
@@ -174,10 +212,10 @@ def history(session: Session, product_id: int) -> list[ProductImage]:
 def get_image(session: Session, product_id: int, image_id: int) -> ProductImage:
     """Return one row of an offer's history.
 
-    :raises NotFoundError: if the offer has no such picture
+    :raises NotFoundError: if the offer has no such picture, or it is in the trash
     """
     image = fetch(session, ProductImage, image_id)
-    if image is None or image.product_id != product_id:
+    if image is None or image.product_id != product_id or image.deleted_at:
         raise NotFoundError(_("This offer has no such picture in its history. Reload the page."))
     return image
 

@@ -19,7 +19,7 @@ from core.access import Actor, Role
 from core.database import lock
 from core.errors import BudgetReachedError, DashboardError, Problem, ServiceError
 from core.language import _
-from core.models import CoverJob, JobState, PaidCall
+from core.models import CoverJob, JobState, PaidCall, Product
 from core.painting import Painting
 from core.settings import Settings
 
@@ -85,7 +85,7 @@ def begin_call(
 
     :raises BudgetReachedError: if the month's budget would be exceeded
     :raises ServiceError: if the service refuses the account, as other orders found out meanwhile
-    :raises DashboardError: if the order was cut off twice already
+    :raises DashboardError: if the order was cut off twice already, or its offer is in the trash
     """
     lock(session, "ledger")  # whoever else is about to pay waits, and then sees this call
     asked = (settings.image_model, settings.image_quality, settings.image_size, prompt)
@@ -110,6 +110,7 @@ def begin_call(
                 " on your bill, so it was not asked for again. Press Try again to ask once more."
             )
         )
+    _check_offer(session, job)
     _check_account(session, job)
     price = job.estimated_usd or Decimal(0)
     check_budget(session, settings, price, now=now)
@@ -129,6 +130,16 @@ def begin_call(
     session.add(call)
     session.flush()
     return call
+
+
+def _check_offer(session: Session, job: CoverJob) -> None:
+    if session.get_one(Product, job.product_id).deleted_at:
+        raise DashboardError(
+            _(
+                "The offer was put into the trash before its cover was asked for, so nothing was"
+                " paid. Press Try again."
+            )
+        )
 
 
 def _check_account(session: Session, job: CoverJob) -> None:

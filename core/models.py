@@ -98,8 +98,12 @@ class JobState(StrEnum):
 ACTIVE_STATES = (JobState.QUEUED, JobState.RUNNING)
 _is_active = text("state IN ('queued', 'running')")
 _is_running = text("state = 'running'")
-_is_live = text("archived_at IS NULL")
-_is_archived = text("archived_at IS NOT NULL")
+_is_live = text("archived_at IS NULL AND deleted_at IS NULL")
+_is_archived = text("archived_at IS NOT NULL AND deleted_at IS NULL")
+_is_deleted = text("deleted_at IS NOT NULL")
+_IDS_ONCE = {"sqlite_autoincrement": True}
+"""Else SQLite would give the newest row's number again once that row is gone for good, and what
+still speaks of the number (activity, paid calls, other programs) would mean another row."""
 
 
 def _time() -> Any:
@@ -146,6 +150,9 @@ class Product(SQLModel, table=True):
         # Of the archived ones only: over all, SQLite would take it for every list of live ones.
         Index("ix_products_archived", "first_seen_at", "id", sqlite_where=_is_archived,
               postgresql_where=_is_archived),
+        Index("ix_products_deleted", "deleted_at", sqlite_where=_is_deleted,
+              postgresql_where=_is_deleted),
+        _IDS_ONCE,
     )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
@@ -173,6 +180,8 @@ class Product(SQLModel, table=True):
     last_seen_at: datetime = _moment()
     archived_at: datetime | None = _time()
     """Set when Hotmart stops listing the offer. Rows are hidden, never deleted."""
+    deleted_at: datetime | None = _time()
+    """Set when the offer was put into the trash; it can be brought back until that is emptied."""
 
     @property
     def is_live(self) -> bool:
@@ -196,10 +205,15 @@ class ProductOffer(SQLModel, table=True):
 
 
 class ProductImage(SQLModel, table=True):
-    """One picture that an offer has, or once had. Rows are only ever added."""
+    """One picture that an offer has, or once had."""
 
     __tablename__ = "product_image_history"
-    __table_args__ = (Index("ix_product_image_history_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_product_image_history_created_at", "created_at"),
+        Index("ix_product_image_history_deleted", "deleted_at", sqlite_where=_is_deleted,
+              postgresql_where=_is_deleted),
+        _IDS_ONCE,
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
     product_id: int = _child_of_product()
@@ -219,15 +233,22 @@ class ProductImage(SQLModel, table=True):
     cost_usd: Decimal | None = _money()
     created_by: str | None = None
     restored_from_id: int | None = Field(
-        default=None, foreign_key="product_image_history.id", ondelete="SET NULL"
+        default=None, foreign_key="product_image_history.id", ondelete="SET NULL", index=True
     )
     job_id: str | None = Field(default=None, unique=True)
+    deleted_at: datetime | None = _time()
+    """Set when the picture was put into the trash; never that of the current one."""
 
 
 class ProductNote(SQLModel, table=True):
     """What a marketer wrote about an offer."""
 
     __tablename__ = "product_notes"
+    __table_args__ = (
+        Index("ix_product_notes_deleted", "deleted_at", sqlite_where=_is_deleted,
+              postgresql_where=_is_deleted),
+        _IDS_ONCE,
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True)
     product_id: int = _child_of_product()
@@ -238,7 +259,7 @@ class ProductNote(SQLModel, table=True):
     created_at: datetime = _moment()
     updated_at: datetime = _moment()
     deleted_at: datetime | None = _time()
-    """Set when the note was deleted; it can be brought back."""
+    """Set when the note was put into the trash."""
 
 
 class SyncRun(SQLModel, table=True):

@@ -105,7 +105,7 @@ def pin_note(
 
 
 def delete_note(session: Session, note_id: int, *, by: Actor, now: datetime) -> None:
-    """Take a note off the screen. ``restore_note`` brings it back.
+    """Put a note into the trash. ``restore_note`` brings it back.
 
     :raises NotFoundError: if the note is gone
     """
@@ -118,33 +118,38 @@ def delete_note(session: Session, note_id: int, *, by: Actor, now: datetime) -> 
 def restore_note(session: Session, note_id: int, *, by: Actor, now: datetime) -> ProductNote:
     """Bring a deleted note back.
 
-    :raises NotFoundError: if there never was such a note
+    :raises NotFoundError: if it is gone for good, or its offer is in the trash itself
     """
     by.require(Role.EDITOR)
-    note = fetch(session, ProductNote, note_id)
+    note = fetch(session, ProductNote, note_id, lock=True)
     if note is None:
         raise _gone()
+    get_product(session, note.product_id)
     note.deleted_at = None
     _record(session, by, Action.NOTE_RESTORED, note, now=now)
     return note
 
 
 def is_deleted(session: Session, note_id: int) -> bool:
-    """Whether a note was deleted and could be brought back."""
+    """Whether a note was deleted, or its offer was, and could be brought back."""
     note = fetch(session, ProductNote, note_id)
-    return note is not None and note.deleted_at is not None
+    if note is None:
+        return False
+    product = get_product(session, note.product_id, in_trash_too=True)
+    return bool(note.deleted_at or product.deleted_at)
 
 
 def get_note(session: Session, note_id: int, *, product_id: int | None = None) -> ProductNote:
     """Return a note that was not deleted; with ``product_id``, only if it is about that offer.
 
-    :raises NotFoundError: if it was, or never was
+    :raises NotFoundError: if it was, or never was, or if its offer is in the trash
     """
     note = fetch(session, ProductNote, note_id)
     if note is None or note.deleted_at is not None:
         raise _gone()
     if product_id not in (None, note.product_id):
         raise _gone()
+    get_product(session, note.product_id)
     return note
 
 
@@ -152,7 +157,10 @@ def list_notes(
     session: Session, *, product_id: int | None = None, search: str = "", page: int = 1
 ) -> NotePage:
     """Return one page of notes, pinned ones first, then the newest."""
-    conditions: list[ColumnElement[bool]] = [col(ProductNote.deleted_at).is_(None)]
+    conditions: list[ColumnElement[bool]] = [
+        col(ProductNote.deleted_at).is_(None),
+        col(Product.deleted_at).is_(None),
+    ]
     if product_id is not None:
         conditions.append(col(ProductNote.product_id) == product_id)
     for pattern in like_patterns(search):
@@ -179,8 +187,8 @@ def list_notes(
 def products_with_notes(session: Session, *, limit: int = 200) -> list[Product]:
     """Return the first offers, by name, that have notes."""
     about = select(ProductNote.product_id).where(col(ProductNote.deleted_at).is_(None))
-    query = select(Product).where(col(Product.id).in_(about)).order_by(col(Product.search_text))
-    return list(session.exec(query.limit(limit)))
+    query = select(Product).where(col(Product.id).in_(about), col(Product.deleted_at).is_(None))
+    return list(session.exec(query.order_by(col(Product.search_text)).limit(limit)))
 
 
 def _checked(text: str) -> str:

@@ -42,7 +42,10 @@ class Cover(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which offers to list. Empty values mean no restriction; archived ones are left out."""
+    """Which offers to list. Empty values mean no restriction.
+
+    Archived ones are left out unless asked for; those in the trash always.
+    """
 
     search: str = ""
     status: str | None = None
@@ -113,22 +116,27 @@ def summarise(session: Session, product_ids: Sequence[int]) -> list[ProductSumma
     rows = session.exec(
         select(Product, CoverJob)
         .join(CoverJob, col(CoverJob.id) == Product.cover_job_id, isouter=True)
-        .where(col(Product.id).in_(product_ids))
+        .where(col(Product.id).in_(product_ids), col(Product.deleted_at).is_(None))
     ).all()
     found = {summary.product.id: summary for summary in _summaries(session, rows)}
     return [found[id_] for id_ in product_ids if id_ in found]
 
 
-def get_product(session: Session, product_id: int, *, lock: bool = False) -> Product:
+def get_product(
+    session: Session, product_id: int, *, lock: bool = False, in_trash_too: bool = False
+) -> Product:
     """Return one offer; with ``lock`` nobody else changes it before this transaction ends.
 
-    :raises NotFoundError: if there is none with this id
+    :raises NotFoundError: if there is none with this id, or, without ``in_trash_too``, if it is
+        in the trash
     """
     product = fetch(session, Product, product_id, lock=lock)
     if product is None:
         raise NotFoundError(
             _("This offer is no longer here. Reload the page to see the offers there are.")
         )
+    if product.deleted_at and not in_trash_too:
+        raise NotFoundError(_("This offer is in the trash. Bring it back from there first."))
     return product
 
 
@@ -177,6 +185,35 @@ def change_product(
     return product
 
 
+def delete_product(session: Session, product_id: int, *, by: Actor, now: datetime) -> None:
+    """Put an offer into the trash, with all that belongs to it.
+
+    Syncs keep it up to date there, but never bring it back: ``restore_product`` does.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    :raises NotFoundError: if the offer is gone, or in the trash already
+    """
+    by.require(Role.EDITOR)
+    product = get_product(session, product_id, lock=True)
+    product.deleted_at = now
+    record(session, by, Action.PRODUCT_DELETED, now=now, product_id=product_id, detail=product.name)
+
+
+def restore_product(session: Session, product_id: int, *, by: Actor, now: datetime) -> Product:
+    """Bring an offer back from the trash, as it was.
+
+    :raises ForbiddenError: if ``by`` is no editor
+    :raises NotFoundError: if it is gone for good
+    """
+    by.require(Role.EDITOR)
+    product = get_product(session, product_id, lock=True, in_trash_too=True)
+    product.deleted_at = None
+    record(
+        session, by, Action.PRODUCT_RESTORED, now=now, product_id=product_id, detail=product.name
+    )
+    return product
+
+
 _FROM_HOTMART = frozenset({"name", "producer_name", "price", "currency"})
 
 
@@ -206,7 +243,7 @@ def statuses(session: Session) -> list[str]:
 
     The index is asked for one status after the other: a plain DISTINCT would read every row.
     """
-    smallest = select_value(func.min(Product.status)).where(col(Product.archived_at).is_(None))
+    smallest = select_value(func.min(Product.status)).where(*_conditions(Filter()))
     found = smallest.cte("found", recursive=True)
     following = smallest.where(col(Product.status) > found.c[0]).scalar_subquery()
     found = found.union_all(select_value(following).where(found.c[0].is_not(None)))
@@ -240,7 +277,8 @@ def archive_samples(session: Session, *, by: Actor, now: datetime) -> int:
 def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     archived = col(Product.archived_at)
     conditions: list[ColumnElement[bool]] = [
-        archived.is_not(None) if wanted.status == ARCHIVED else archived.is_(None)
+        archived.is_not(None) if wanted.status == ARCHIVED else archived.is_(None),
+        col(Product.deleted_at).is_(None),
     ]
     if wanted.status and wanted.status != ARCHIVED:
         conditions.append(col(Product.status) == wanted.status)

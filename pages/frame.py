@@ -14,11 +14,18 @@ BRAND = "/app/static/brand"
 
 def declare_pages(actor: Actor | None) -> st.Page:
     """Tell Streamlit which pages there are and, to who is in, which to choose from."""
+    can_edit = actor is not None and actor.may(Role.EDITOR)
     is_admin = actor is not None and actor.may(Role.ADMIN)
     pages = [
         st.Page("offers.py", title=_("Offers"), icon=":material/grid_view:", default=True),
         st.Page("image_manager.py", title=_("Image Manager"), icon=":material/image:"),
         st.Page("notes.py", title=_("Notes"), icon=":material/edit_note:"),
+        st.Page(
+            "trash.py",
+            title=_("Trash"),
+            icon=":material/delete:",
+            visibility="visible" if can_edit else "hidden",
+        ),
         st.Page(
             "settings.py",
             title=_("Settings"),

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from core import products
+from core.access import Role
 from core.app import App
 from core.database import reading
 from core.language import _
 from core.models import Product
-from pages.components import image_panel, offer_name, url_state, wiring
+from core.trash import Kind
+from pages.components import image_panel, offer_name, undo, url_state, wiring
 from pages.components.feedback import show_errors
 
 _MOST_FOUND = 50
@@ -53,6 +55,8 @@ def draw_chooser(app: App, chosen: Product | None) -> None:
 app = wiring.current_app()
 st.title(_("Image Manager"))
 product = chosen_product(app)
+if wiring.current_actor().may(Role.EDITOR):
+    undo.draw(app, Kind.OFFER)
 draw_chooser(app, product)
 if product is None:
     with reading(app.engine) as session:

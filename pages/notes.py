@@ -7,7 +7,8 @@ from core.access import Role
 from core.app import App
 from core.database import reading
 from core.language import _, plural
-from pages.components import notes_section, url_state, wiring
+from core.trash import Kind
+from pages.components import notes_section, undo, url_state, wiring
 from pages.components.formats import plain
 
 
@@ -52,7 +53,7 @@ product_id = int(about) if about else None
 can_edit = wiring.current_actor().may(Role.EDITOR)
 if can_edit:
     draw_new(app)
-    notes_section.draw_undo(app)
+    undo.draw(app, Kind.NOTE)
     notes_section.draw_lost_edit(app)
 with reading(app.engine) as session:
     total = notes.list_notes(session, product_id=product_id, search=search).total

@@ -11,12 +11,14 @@ from core.database import reading, transaction
 from core.language import _, plural
 from core.models import Origin
 from core.products import Cover, Filter, ProductSummary, Sort
+from core.trash import Kind
 from pages.components import (
     formats,
     guarded,
     offer_card,
     opened,
     scrolling,
+    undo,
     url_state,
     wiring,
 )
@@ -220,6 +222,7 @@ with reading(app.engine) as session:
     total = products.count_products(session, wanted)
 st.caption(formats.plain(plural("{count} offer", "{count} offers", total).format(count=total)))
 if can_edit:
+    undo.draw(app, Kind.OFFER)
     draw_missing(app, missing)
 cards = st.container()
 page = url_state.page_number(products.page_count(total))

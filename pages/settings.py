@@ -20,6 +20,8 @@ from pages.components.formats import action, call_state, dollars, moment, person
 
 _TELLING = {
     Action.COVERS_ORDERED,
+    Action.PRODUCT_DELETED,
+    Action.TRASH_EMPTIED,
     Action.TOKEN_CREATED,
     Action.TOKEN_REVOKED,
     Action.PERSON_ADDED,

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.errors import DashboardError
 from pages.components import wiring
+from pages.components.feedback import show_errors
 
 
 def fragment(draw: Callable[..., None], *, run_every: float | None = None) -> Callable[..., None]:
@@ -15,7 +16,8 @@ def fragment(draw: Callable[..., None], *, run_every: float | None = None) -> Ca
     @st.fragment(run_every=run_every)
     def guarded(*given: Any) -> None:
         leave_if_shut_out()
-        draw(*given)
+        with show_errors():  # an offer may go into the trash while somebody looks at it
+            draw(*given)
 
     return guarded
 

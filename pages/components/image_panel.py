@@ -10,7 +10,8 @@ from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import ACTIVE_STATES, CoverJob, JobState, Product, ProductImage
-from pages.components import generate_form, guarded, opened, upload_form, wiring
+from core.trash import Kind
+from pages.components import generate_form, guarded, opened, undo, upload_form, wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import dollars, method, moment, person, plain
 
@@ -47,7 +48,27 @@ def _draw_forms(app: App, product: Product) -> tuple[bool, bool]:
         ordered = generate_form.draw(app, product)
     with st.container(border=True):
         replaced = upload_form.draw(app, product)
+    _draw_delete(app, product)
     return ordered, replaced
+
+
+def _draw_delete(app: App, product: Product) -> None:
+    product_id = product.id or 0
+    if st.button(
+        _("Move the offer to the trash"),
+        key=f"delete-offer-{product_id}",
+        type="tertiary",
+        icon=":material/delete:",
+    ):
+        with show_errors():
+            with transaction(app.engine) as session:
+                products.delete_product(
+                    session, product_id, by=wiring.current_actor(), now=datetime.now(UTC)
+                )
+            undo.remember(Kind.OFFER, product_id, product_id)
+            opened.forget()
+            st.query_params.pop("product", None)
+            st.rerun()
 
 
 def _draw_state(app: App, product_id: int, watched: bool) -> None:
@@ -107,13 +128,15 @@ def _draw_history(app: App, product_id: int) -> None:
     if not history:
         return
     st.subheader(_("History"))
+    can_edit = wiring.current_actor().may(Role.EDITOR)
+    if can_edit:
+        undo.draw(app, Kind.PICTURE, product_id=product_id)
     labels = {
         image.id: f"{number}. {method(image.generation_method)}, {moment(image.created_at)}"
         for number, image in zip(range(len(history), 0, -1), history, strict=True)
     }
     if len(history) > 1:
         _draw_comparison(product, history, labels)
-    can_edit = wiring.current_actor().may(Role.EDITOR)
     grid = st.grid("auto", min_column_width=200, key=f"history-grid-{product.id}")
     for image in history:
         with (
@@ -140,18 +163,36 @@ def _draw_image(
             st.text(image.prompt)
     if image.id == product.current_image_id:
         st.badge(_("Current"), color="green")
-    elif can_edit and st.button(_("Revert"), key=f"revert-{image.id}"):
+    elif can_edit:
+        with st.container(horizontal=True, gap="xsmall"):
+            _draw_changes(app, image)
+
+
+def _draw_changes(app: App, image: ProductImage) -> None:
+    if st.button(_("Revert"), key=f"revert-{image.id}"):
         with show_errors():
             with transaction(app.engine) as session:
                 images.revert(
                     session,
-                    product.id or 0,
+                    image.product_id,
                     image.id or 0,
                     by=wiring.current_actor(),
                     now=datetime.now(UTC),
                 )
             say(_("The earlier picture is back. The one before it stays in the history."))
             st.rerun()
+    if st.button(_("Delete"), key=f"delete-image-{image.id}", type="tertiary"):
+        with show_errors():
+            with transaction(app.engine) as session:
+                images.delete_image(
+                    session,
+                    image.product_id,
+                    image.id or 0,
+                    by=wiring.current_actor(),
+                    now=datetime.now(UTC),
+                )
+            undo.remember(Kind.PICTURE, image.id or 0, image.product_id)
+            opened.rerun_here()
 
 
 def _draw_comparison(

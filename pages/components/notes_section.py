@@ -10,12 +10,12 @@ from core.app import App
 from core.database import reading, transaction
 from core.language import _
 from core.models import Product, ProductNote
-from pages.components import opened, wiring
+from core.trash import Kind
+from pages.components import opened, undo, wiring
 from pages.components.feedback import keep_errors, say, show_errors, show_kept_error
 from pages.components.formats import moment, person, plain, without_pictures
 
 _EDITED = "edited_note"
-_DELETED = "deleted_note"
 
 
 def draw(app: App, product: Product) -> None:
@@ -23,7 +23,7 @@ def draw(app: App, product: Product) -> None:
     can_edit = wiring.current_actor().may(Role.EDITOR)
     if can_edit:
         draw_new(app, product.id or 0)
-        draw_undo(app, product_id=product.id)
+        undo.draw(app, Kind.NOTE, product_id=product.id)
     with reading(app.engine) as session:
         found = notes.list_notes(session, product_id=product.id)
     if can_edit:
@@ -69,21 +69,6 @@ def _add(app: App, product_id: int, turn: int) -> None:
         say(_("The note was added."))
 
 
-def draw_undo(app: App, *, product_id: int | None = None) -> None:
-    """Offer to bring back the note that was deleted last, if it was about this offer."""
-    note_id, about = st.session_state.get(_DELETED, (None, None))
-    if note_id is None or product_id not in (None, about):
-        return
-    with st.container(horizontal=True, vertical_alignment="center", border=True):
-        st.text(_("The note was deleted."))
-        if st.button(_("Undo"), key="undo-delete", icon=":material/undo:"):
-            with show_errors():
-                with transaction(app.engine) as session:
-                    notes.restore_note(session, note_id, by=wiring.current_actor(), now=_now())
-                del st.session_state[_DELETED]
-                opened.rerun_here()
-
-
 def draw_lost_edit(app: App, *, product_id: int | None = None) -> None:
     """Keep what is being written about a note that was deleted elsewhere meanwhile."""
     note_id, about, _last_seen = st.session_state.get(_EDITED, (None, None, None))
@@ -96,6 +81,7 @@ def draw_lost_edit(app: App, *, product_id: int | None = None) -> None:
     with st.container(border=True):
         st.warning(_("The note you are editing was deleted elsewhere. Your text is still here."))
         kept = st.text_area(_("Note"), text, key=f"kept-{note_id}", height=160)
+        st.session_state[f"text-{note_id}"] = kept  # for the editor, if the note comes back
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Bring it back with this text"), key=f"revive-{note_id}"):
                 with show_errors():
@@ -148,7 +134,7 @@ def draw_note(app: App, note: ProductNote, *, can_edit: bool) -> None:
                         notes.delete_note(
                             session, note.id or 0, by=wiring.current_actor(), now=_now()
                         )
-                    st.session_state[_DELETED] = (note.id, note.product_id)
+                    undo.remember(Kind.NOTE, note.id or 0, note.product_id)
                     opened.rerun_here()
 
 

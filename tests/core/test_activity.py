@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from core import activity, covers, images, notes, people, products, sync, tokens
+from core import activity, covers, images, notes, people, products, sync, tokens, trash
 from core.access import Actor, Role
 from core.activity import Action, list_activity, record
 from core.database import reading, transaction
@@ -79,6 +79,14 @@ CHANGES = {
     "images.revert": by_editor(
         lambda s, at, **by: images.revert(s, at.product, at.image, **by), Action.IMAGE_REVERTED
     ),
+    "images.delete_image": by_editor(
+        lambda s, at, **by: images.delete_image(s, at.product, at.image, **by),
+        Action.IMAGE_DELETED,
+    ),
+    "images.restore_image": by_editor(
+        lambda s, at, **by: images.restore_image(s, at.deleted_image, **by),
+        Action.IMAGE_RESTORED,
+    ),
     "covers.order_cover": by_editor(
         lambda s, at, **by: covers.order_cover(s, at.settings, at.product, prompt="A boat", **by),
         Action.COVER_ORDERED,
@@ -99,6 +107,21 @@ CHANGES = {
         lambda s, at, **by: products.change_product(s, at.product, {"language": "pt"}, **by),
         Action.PRODUCT_CHANGED,
         detail="language",
+    ),
+    "products.delete_product": by_editor(
+        lambda s, at, **by: products.delete_product(s, at.product, **by),
+        Action.PRODUCT_DELETED,
+    ),
+    "products.restore_product": by_editor(
+        lambda s, at, **by: products.restore_product(s, at.deleted_product, **by),
+        Action.PRODUCT_RESTORED,
+        product=False,
+        detail="Gone",
+    ),
+    "trash.empty_trash": by_admin(
+        lambda s, at, **by: trash.empty_trash(s, at.settings, **by),
+        Action.TRASH_EMPTIED,
+        detail="offers 1, pictures 1, notes 1",
     ),
     "products.archive_samples": by_editor(
         lambda s, at, **by: products.archive_samples(s, **by),
@@ -143,6 +166,7 @@ ONLY_LOOK = {
     "people.list_people",
     "people.list_visitors",
     "tokens.list_tokens",
+    "trash.list_trash",
 }
 each_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
@@ -152,13 +176,14 @@ def place(engine, store):
     """Something of everything, so that each change has something to change."""
     with transaction(engine) as session:
         product, sample = make_product(), make_product(origin=Origin.SAMPLE)
-        session.add_all([product, sample])
+        deleted_product = make_product(name="Gone", archived_at=NOW, deleted_at=NOW)
+        session.add_all([product, sample, deleted_product])
         session.flush()
         first, second = make_image(product), make_image(product)
         note, pinned = make_note(product), make_note(product, pinned=True)
-        deleted = make_note(product, deleted_at=NOW)
+        deleted, deleted_image = (make(product, deleted_at=NOW) for make in (make_note, make_image))
         person = Person(pattern="rui@example.com", role="viewer", created_by="x", created_at=NOW)
-        session.add_all([first, second, note, pinned, deleted, person])
+        session.add_all([first, second, note, pinned, deleted, deleted_image, person])
         session.flush()
         product.image_url, product.current_image_id = second.image_url, second.id
         token, _secret = tokens.create_token(
@@ -173,6 +198,8 @@ def place(engine, store):
         note=note.id,
         pinned=pinned.id,
         deleted=deleted.id,
+        deleted_image=deleted_image.id,
+        deleted_product=deleted_product.id,
         person=person.id,
         token=token.id,
     )
@@ -260,7 +287,7 @@ class TestEveryChange:
         assert everything()[0] == tables
 
     def test_is_in_the_table_above(self):
-        modules = (activity, covers, images, notes, people, products, sync, tokens)
+        modules = (activity, covers, images, notes, people, products, sync, tokens, trash)
 
         known = {
             f"{module.__name__.removeprefix('core.')}.{name}"

@@ -24,8 +24,9 @@ from core.database import (
     wal_is_safe,
 )
 from core.errors import StartError
-from core.models import Product, ProductNote
-from tests.builders import NOW, make_note, make_product
+from core.models import Product, ProductNote, ProductOffer
+from tests.builders import NOW, make_image, make_job, make_note, make_product
+from tests.older import make_database
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +109,33 @@ class TestMigrate:
 
         with reading(engine) as session:
             assert [product.name for product in session.exec(select(Product))] == ["Violão"]
+
+    def test_keeps_every_row_of_an_older_version(self, tmp_path):
+        engine = open_engine(f"sqlite:///{tmp_path}/old.db")
+        product = make_product(id=7, current_image_id=9)
+        rows = [
+            product,
+            ProductOffer(id=1, product_id=7, code="abc", price=Decimal("0.10")),
+            make_image(product, id=8),
+            make_image(product, id=9, restored_from_id=8, job_id="cover-1"),
+            make_note(product, id=5),
+            make_job(product, id="cover-1"),
+        ]
+        make_database(engine, "0004", *rows)
+
+        migrate(engine)
+
+        with reading(engine) as session:
+            for row in rows:
+                kept = session.get_one(type(row), row.id)
+                assert kept.model_dump() == row.model_dump()
+        assert pragma(engine, "foreign_keys") == 1
+        assert pragma(engine, "foreign_key_check") is None
+        with transaction(engine) as session:
+            session.delete(session.get_one(Product, 7))
+        with reading(engine) as session:
+            for row in rows:
+                assert session.get(type(row), row.id) is None
 
     def test_refuses_the_database_of_a_newer_version_and_leaves_it_alone(self, engine, tmp_path):
         with engine.begin() as connection:

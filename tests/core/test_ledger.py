@@ -4,7 +4,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
 from sqlmodel import select
 
 from core import covers, ledger
@@ -24,6 +23,7 @@ from core.painting import Painting
 from core.picture_store import FolderStore, StorageError
 from core.settings import read_settings
 from tests.builders import ANA, BOSS, NOW, make_call, make_image, make_picture, make_product
+from tests.older import make_database
 from tests.simulators.openai import FAULTS
 
 LATER = NOW + timedelta(minutes=5)
@@ -377,17 +377,15 @@ class TestTheBill:
 class TestAnUpgrade:
     def test_takes_over_what_pictures_have_cost_so_far(self, tmp_path):
         engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
-        migrate(engine)
-        with transaction(engine) as session:
-            session.add(product := make_product())
-            session.flush()
-            session.add(first := make_image(product, cost_usd=Decimal("0.25"), created_by=None))
-            session.add(make_image(product, cost_usd=None))
-            session.flush()
-            session.add(make_image(product, cost_usd=Decimal("0.25"), restored_from_id=first.id))
-        with engine.begin() as connection:  # as it was before there was a ledger
-            connection.execute(text("DROP TABLE paid_calls"))
-            connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        price = {"cost_usd": Decimal("0.25")}
+        make_database(  # as it was before there was a ledger
+            engine,
+            "0003",
+            product := make_product(id=1),
+            make_image(product, id=1, created_by=None, **price),
+            make_image(product, id=2, cost_usd=None),
+            make_image(product, id=3, restored_from_id=1, **price),
+        )
 
         migrate(engine)
 

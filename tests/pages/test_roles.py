@@ -40,6 +40,15 @@ ACTIONS = [
     ("notes", {}, None, "delete-1", Role.EDITOR),
     ("notes", {}, "edit-1", "save-1", Role.EDITOR),
     ("notes", {}, "delete-1", "undo-delete", Role.EDITOR),
+    ("image_manager", OFFER, None, "delete-image-1", Role.EDITOR),
+    ("image_manager", OFFER, "delete-image-1", "undo-delete", Role.EDITOR),
+    ("image_manager", OFFER, None, "delete-offer-1", Role.EDITOR),
+    ("offers", {}, "manage-1", "delete-offer-1", Role.EDITOR),
+    ("trash", {}, None, "restore-note-2", Role.EDITOR),
+    ("trash", {}, None, "restore-picture-3", Role.EDITOR),
+    ("trash", {}, None, "restore-offer-3", Role.EDITOR),
+    ("trash", {}, None, "empty-trash", Role.ADMIN),
+    ("trash", {}, "empty-trash", "empty-trash-now", Role.ADMIN),
     ("settings", {}, None, "test-hotmart", Role.ADMIN),
     ("settings", {}, None, "test-images", Role.ADMIN),
     ("settings", {}, None, "person-add", Role.ADMIN),
@@ -49,7 +58,9 @@ ACTIONS = [
 ]
 IDS = [f"{page}:{key}" for page, _address, _first, key, _role in ACTIONS]
 AT_ONCE = {"sync", "make-missing", "archive-samples", "retry-1", "generate-1", "revert-1"} | {
-    "panel-retry-1", "pin-1", "delete-1", "undo-delete", "remove-person-1", "revoke-token-1"
+    "panel-retry-1", "pin-1", "delete-1", "undo-delete", "remove-person-1", "revoke-token-1",
+    "delete-image-1", "delete-offer-1", "restore-note-2", "restore-picture-3", "restore-offer-3",
+    "empty-trash-now",
 }  # fmt: skip
 """What changes something by a click alone, so that the tests below could fail."""
 LESS = {Role.EDITOR: Role.VIEWER, Role.ADMIN: Role.EDITOR}
@@ -60,11 +71,12 @@ def stage(dashboard_of) -> Dashboard:
     """Offers, pictures, notes, people and tokens on which every button can be drawn."""
     dashboard = dashboard_of(site=Site(requires_sign_in=True), admin_emails="b@x.org", **SETTINGS)
     product = make_product(name="Piano", origin=Origin.SAMPLE)
-    dashboard.save(product, make_product(name="No picture yet"))
+    dashboard.save(product, make_product(name="No picture yet"), make_product(deleted_at=NOW))
     earlier, later = make_image(product), make_image(product)
+    deleted = make_image(product, deleted_at=NOW)
     job = make_job(product, state=JobState.FAILED, error="It was refused.")
     with transaction(dashboard.app.engine) as session:
-        for row in (earlier, later):
+        for row in (earlier, later, deleted):
             session.add(row)
             session.flush()
         session.add(job)
@@ -74,6 +86,7 @@ def stage(dashboard_of) -> Dashboard:
     rules = {"created_by": "local", "created_at": NOW}
     dashboard.save(
         make_note(product),
+        make_note(product, deleted_at=NOW),
         Person(pattern="@x.org", role=Role.VIEWER, **rules),
         ApiToken(name="script", role=Role.VIEWER, digest="0", **rules),
     )

@@ -203,3 +203,28 @@ class TestOne:
 
         for (method, path), body in paths.items():
             assert is_problem(call(method, path, **body), 404, "no longer here")
+
+
+def test_an_offer_in_the_trash_is_in_no_answer(call):
+    (product,) = save(call, make_product(deleted_at=NOW))
+    at = f"/products/{product.id}"
+
+    assert call("GET", "/products").json()["total"] == 0
+    for method, path, body in (
+        ("GET", at, None),
+        ("PATCH", at, {"language": "pt"}),
+        ("GET", f"{at}/images/history", None),
+        ("POST", f"{at}/images/1/revert", None),
+        ("GET", f"{at}/notes", None),
+        ("POST", f"{at}/notes", {"note": "x"}),
+    ):
+        is_problem(call(method, path, json=body), 404, "This offer is in the trash")
+
+
+def test_a_picture_in_the_trash_is_not_in_the_history(call):
+    (product,) = save(call, make_product())
+    (picture,) = save(call, make_image(product, deleted_at=NOW))
+    at = f"/products/{product.id}/images"
+
+    assert call("GET", f"{at}/history").json() == []
+    is_problem(call("POST", f"{at}/{picture.id}/revert"), 404, "no such picture")
