@@ -139,20 +139,22 @@ def action(name: str) -> str:
 
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_DIRECTIVE = re.compile(r":(?=[\w+/-]+[:\[])")
+_INDENT = re.compile(r"^[^\S\n]+", re.MULTILINE)
+_JOINTS = re.compile(
+    r"(?<=:)(?=[\w+/-]+[:\[])"  # :smile: :red[…] :material/home:
+    r"|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)"  # addresses
+    r"|(?<=[<>~=-])(?=[<>~=-])",  # arrows
+    re.IGNORECASE,
+)
 _WORD_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
     """Return ``text`` so that a Markdown label or message shows it as it is.
 
-    Backslashes keep Markdown off. Streamlit reads ``:name:`` and ``:red[…]`` after those are
-    taken away, so an invisible joiner follows the colon where one could begin.
+    Backslashes keep Markdown off. Streamlit makes icons, colours, links and arrows of what is
+    left after those are taken away, so an invisible joiner stands where one could begin. Blanks
+    at the beginning of a line, which nobody would see, go: four of them would make code of it.
     """
-    joined = _DIRECTIVE.sub(f":{_WORD_JOINER}", text)
+    joined = _JOINTS.sub(_WORD_JOINER, _INDENT.sub("", text))
     return _PUNCTUATION.sub(r"\\\1", joined).replace("\n", "  \n")
-
-
-def without_pictures(markdown: str) -> str:
-    """Return a note's Markdown with its picture marks defused, so that it calls no other host."""
-    return markdown.replace("![", "!\\[")

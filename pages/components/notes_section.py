@@ -13,7 +13,7 @@ from core.models import Product, ProductNote
 from core.trash import Kind
 from pages.components import opened, undo, wiring
 from pages.components.feedback import keep_errors, say, show_errors, show_kept_error
-from pages.components.formats import moment, person, plain, without_pictures
+from pages.components.formats import moment, person, plain
 
 _EDITED = "edited_note"
 
@@ -46,7 +46,6 @@ def draw_new(app: App, product_id: int) -> None:
         key=f"new-note-{product_id}-{turn}",
         height=100,
         max_chars=notes.LONGEST_NOTE,
-        placeholder=_("Markdown is welcome."),
     )
     # A callback, because it is called although the dialog was closed in the same moment.
     st.button(
@@ -102,7 +101,7 @@ def draw_note(app: App, note: ProductNote, *, can_edit: bool) -> None:
         if can_edit and st.session_state.get(_EDITED, (None,))[0] == note.id:
             _draw_editor(app, note)
             return
-        st.markdown(without_pictures(note.note))
+        st.text(note.note)
         changed = _(" · changed {when}").format(when=moment(note.updated_at))
         st.caption(
             plain(

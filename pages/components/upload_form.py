@@ -12,6 +12,9 @@ from core.pictures import MAX_BYTES
 from pages.components import wiring
 from pages.components.feedback import say, show_errors
 
+_ENDINGS = ["jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "avif", "avifs"]
+"""The names under which browsers hand over what ``pictures.py`` takes."""
+
 
 def draw(app: App, product: Product) -> bool:
     """Draw the field; return whether a picture was taken just now."""
@@ -19,7 +22,7 @@ def draw(app: App, product: Product) -> bool:
     turn = st.session_state.setdefault(counter, 0)
     file = st.file_uploader(
         _("Replace it with a picture of your own"),
-        type=["jpg", "jpeg", "png", "webp", "gif", "avif"],
+        type=_ENDINGS,
         max_upload_size=MAX_BYTES // 1024**2,
         key=f"upload-{product.id}-{turn}",
         help=_("JPEG, PNG, WebP, GIF or AVIF. The present picture stays in the history."),

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +72,32 @@ def log_of(folder: Path) -> str:
     return (folder / "errors.txt").read_text(errors="replace")
 
 
+@dataclass(frozen=True)
+class Started:
+    """A server that runs in a process of its own."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def running(folder: Path, **given: Any) -> Iterator[str]:
-    """Run a server, as ``start`` does; yield its address."""
+def started(folder: Path, **given: Any) -> Iterator[Started]:
+    """Run a server, as ``start`` does."""
     port = free_port()
     process = start(folder, port, **given)
     url = f"http://localhost:{port}"
     try:
         _wait_until_ready(process, url, folder)
-        yield url
+        yield Started(url, process.pid)
     finally:
         end(process)
+
+
+@contextmanager
+def running(folder: Path, **given: Any) -> Iterator[str]:
+    """Run a server, as ``start`` does; yield its address."""
+    with started(folder, **given) as server:
+        yield server.url
 
 
 def _wait_until_ready(process: subprocess.Popen[str], url: str, folder: Path) -> None:

@@ -22,7 +22,7 @@ def written(dashboard) -> list[str]:
 
 
 def shown(dashboard) -> list[str]:
-    return [markdown.value for markdown in dashboard.at.markdown]
+    return [text.value for text in dashboard.at.text]
 
 
 def box(at, label: str):
@@ -130,20 +130,14 @@ class TestReading:
         assert box(at, "Offer").options == [name]
         assert name in box(at, "About").options
 
-    def test_calls_no_other_host_for_a_picture_in_a_note(self, dashboard, offer):
-        dashboard.save(make_note(offer, note="See ![x](http://evil.test/p.gif)"))
-
-        dashboard.open("notes")
-
-        assert not any("![" in text for text in shown(dashboard))
-
-    def test_runs_no_html_of_a_note(self, dashboard, offer):
-        dashboard.save(make_note(offer, note="<script>window.hacked=1</script><b>x</b>"))
+    @pytest.mark.parametrize("words", NAMES)
+    def test_the_words_of_a_note_show_as_they_are(self, dashboard, offer, words):
+        dashboard.save(make_note(offer, note=words))
 
         at = dashboard.open("notes")
 
-        assert not any(markdown.allow_html for markdown in at.markdown)
-        assert not any("window.hacked" in element.body for element in at.html)
+        assert words in shown(dashboard)
+        assert not any(words in markdown.value for markdown in at.markdown)
 
 
 class TestChanging:

@@ -5,6 +5,7 @@ Real HTTP on loopback, so that timeouts, broken connections and retries are real
     with OpenAISimulator() as openai:
         painter = OpenAIImagesPainter(openai.key, openai.url, ...)
         openai.fail("rate", times=2)        # or [[fault:rate]] in a prompt: that prompt fails
+        openai.give(b"GIF89a…")             # the next picture is these bytes
         assert openai.bill == 1             # pictures that a real account would have paid for
 
 In a process of its own: ``python -m tests.simulators.openai --port 8321 --latency 2``. There

@@ -78,6 +78,7 @@ class OpenAISimulator:
         self.most_at_once = 0
         """The largest number of pictures in the making at one time."""
         self._faults: deque[list[Any]] = deque()
+        self._given: deque[bytes] = deque()
         self._marked: dict[str, int] = {}
         self._painted_at: deque[float] = deque()
 
@@ -102,6 +103,11 @@ class OpenAISimulator:
             raise ValueError(f"no fault is called {kind!r}; there are {', '.join(FAULTS)}")
         with self._lock:
             self._faults.append([kind, times])
+
+    def give(self, data: bytes) -> None:
+        """Have the next picture be these bytes, whatever they are."""
+        with self._lock:
+            self._given.append(data)
 
     def heal(self) -> None:
         """Let pictures succeed again."""
@@ -268,7 +274,9 @@ class OpenAISimulator:
         size = "512x512" if fault == "wrong_size" else order["size"]
         kind = order["output_format"]
         is_clear = order["background"] == "transparent"
-        pictures = [
+        with self._lock:
+            given = [self._given.popleft() for _ in range(min(order["n"], len(self._given)))]
+        pictures = given or [
             paint(f"{order['prompt']}{salt}#{index}", size, kind, is_clear)
             for index in range(order["n"])
         ]
