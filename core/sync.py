@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from sqlmodel import Session, col, select
 from core import covers
 from core.access import SYNC, Actor, Role
 from core.activity import Action, record
+from core.clients import patience
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.database import reading, transaction
 from core.errors import DashboardError, NotFoundError, Problem, ServiceError
@@ -246,10 +247,10 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
     with reading(engine) as session:
         if get_run(session, run_id).state != JobState.RUNNING:
             return []
+    progress = _Progress(engine, run_id)
     try:
-        remote = catalogue.read_catalogue(
-            now=datetime.now(UTC), report=_Progress(engine, run_id).report
-        )
+        with patience.telling(progress.wait):
+            remote = catalogue.read_catalogue(now=datetime.now(UTC), report=progress.report)
         is_sample = not settings.hotmart_is_connected
         with transaction(engine) as session:
             now = datetime.now(UTC)
@@ -316,6 +317,11 @@ class _Progress:
         with transaction(self._engine) as session:
             run = get_run(session, self._run_id)
             run.step, run.step_done, run.step_total = step, done, total
+
+    def wait(self, seconds: float) -> None:
+        with transaction(self._engine) as session:
+            run = get_run(session, self._run_id)
+            run.waits_until = datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 _COLUMNS = (

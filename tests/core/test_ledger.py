@@ -321,6 +321,8 @@ class TestAnUpgrade:
             session.add(make_image(product, cost_usd=Decimal("0.25"), restored_from_id=first.id))
         with engine.begin() as connection:  # as it was before there was a ledger
             connection.execute(text("DROP TABLE paid_calls"))
+            for table in ("cover_jobs", "sync_runs"):
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN waits_until"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
         migrate(engine)

@@ -1,4 +1,5 @@
 import ast
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -298,6 +299,31 @@ class TestCard:
         at = dashboard.open()
 
         assert any("Making the cover" in element.body for element in at.html)
+
+    def test_says_that_its_cover_waits_for_the_service(self, dashboard):
+        product = make_product()
+        dashboard.save(product)
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        give_job(dashboard, product, state=JobState.RUNNING, waits_until=soon)
+        dashboard.save(SyncRun(trigger="button", started_at=NOW, waits_until=soon))
+
+        at = dashboard.open()
+
+        cards = " ".join(element.body for element in at.html)
+        assert "The image service is busy; trying again in" in cards
+        assert "Making the cover" not in cards
+        sidebar = " ".join(caption.value for caption in at.sidebar.caption)
+        assert "The image service is busy" in sidebar
+        assert "Hotmart is busy" in sidebar
+
+    def test_says_no_longer_that_its_cover_waits_when_the_wait_is_over(self, dashboard):
+        product = make_product()
+        dashboard.save(product)
+        give_job(dashboard, product, state=JobState.RUNNING, waits_until=NOW)
+
+        at = dashboard.open()
+
+        assert not any("busy" in element.body for element in at.html)
 
     def test_says_why_there_is_no_cover_and_lets_one_try_again(self, dashboard):
         product = make_product()
