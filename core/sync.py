@@ -254,8 +254,9 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
         is_sample = not settings.hotmart_is_connected
         with transaction(engine) as session:
             now = datetime.now(UTC)
-            plan = plan_sync(remote, known_products(session), is_sample=is_sample)
-            _check_not_emptied(plan)
+            known = known_products(session)
+            plan = plan_sync(remote, known, is_sample=is_sample)
+            _check_not_emptied(plan, known)
             new_ids = apply_plan(session, plan, now=now)
             job_ids = covers.order_first_covers(
                 session,
@@ -287,15 +288,24 @@ def fail_run(session: Session, run_id: int, error: Exception, *, now: datetime) 
     )
 
 
-def _check_not_emptied(plan: SyncPlan) -> None:
-    """Refuse a list that has nothing in it where many offers were: more likely an outage."""
-    if plan.seen == 0 and len(plan.archive) >= _MANY:
+def _check_not_emptied(plan: SyncPlan, known: Sequence[KnownProduct]) -> None:
+    """Refuse a list that has nothing in it where many offers were: more likely an outage.
+
+    Created and promoted offers come from two lists, and each may be the one that is empty.
+    """
+    gone = set(plan.archive)
+    lists = [
+        {k.id for k in known if k.values["origin"] == origin and not k.is_archived}
+        for origin in (Origin.CREATED, Origin.PROMOTED)
+    ]
+    emptied = [*(ids for ids in lists if ids <= gone), gone if plan.seen == 0 else set()]
+    if (count := max(map(len, emptied))) >= _MANY:
         raise ServiceError(
             _(
                 "Hotmart answered with an empty list, though it listed {count} offers before."
                 " Nothing was put away. Try again later; if it stays so, check which account"
                 " HOTMART_CLIENT_ID belongs to."
-            ).format(count=len(plan.archive)),
+            ).format(count=count),
             problem=Problem.WRONG_ANSWER,
             permanent=False,
         )
@@ -397,7 +407,8 @@ def _change(
     if kept is not None:
         others = {code: offer | {"is_main": False} for code, offer in kept.items()}
         wanted = others | wanted if wanted else known.offers
-    new_offers = list(wanted.values()) if wanted != known.offers else None
+    # Hotmart gives 404 or nothing for prices it does not find: that erases none we know.
+    new_offers = list(wanted.values()) if wanted and wanted != known.offers else None
     if not different and new_offers is None and not known.is_archived:
         return None
     return Change(known.id, different, new_offers)
