@@ -9,8 +9,9 @@ from sqlmodel import select
 
 from core import images
 from core.database import reading, transaction
+from core.ledger import CallState
 from core.models import JobState, Origin, Product, SyncRun
-from tests.builders import NOW, make_image, make_job, make_note, make_product
+from tests.builders import NOW, make_call, make_image, make_job, make_note, make_product
 from tests.pages.hostile import NAMES
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -262,6 +263,21 @@ class TestMissingCovers:
 
         label = at.button(key="make-missing").label.replace("\\", "")
         assert label == "Make the cover for the other 1 (free)"
+
+    def test_say_why_the_service_refuses_the_account_until_it_takes_it_again(self, dashboard_of):
+        dashboard = dashboard_of(openai_api_key="sk-x")
+        product = make_product()
+        dashboard.save(product)
+        why = "OpenAI does **not** accept the key. Make a new key."
+        give_job(dashboard, product, id="refused", state=JobState.FAILED, error=why, problem="key")
+        dashboard.save(make_call(job_id="refused", state=CallState.FREE, problem="key"))
+
+        said = [warning.value.replace("\\", "") for warning in dashboard.open().warning]
+        give_job(dashboard, product, id="painted", state=JobState.SUCCEEDED)
+        dashboard.save(make_call(job_id="painted", asked_at=NOW + timedelta(minutes=1)))
+
+        assert why in said
+        assert [warning.value for warning in dashboard.open().warning] == []
 
     def test_are_not_offered_when_none_is_missing(self, dashboard):
         product = make_product()
