@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,7 @@ from tenacity import (
 from core import decoding, ledger, prices
 from core.access import Actor, Role
 from core.activity import Action, record
+from core.clients import patience
 from core.database import reading, transaction
 from core.errors import (
     DashboardError,
@@ -204,7 +205,9 @@ def paint_cover(
         raise refusal
 
     painting = (
-        _pay(engine, store, painter, order, call_id, now) if call_id else painter.paint(order)
+        _pay(engine, store, painter, order, job_id, call_id, now)
+        if call_id
+        else painter.paint(order)
     )
     try:
         picture = decoding.accept_painting(painting.data)
@@ -236,6 +239,7 @@ def _pay(
     store: FolderStore,
     painter: Painter,
     order: PaintOrder,
+    job_id: str,
     call_id: str,
     now: datetime,
 ) -> Painting:
@@ -247,11 +251,18 @@ def _pay(
                 ledger.charge(session, call_id, None, now=now)
         data = store.read_answer(call_id)
         return Painting(data, call.model, call.quality, call.size, call.cost_usd)
+
+    def note_the_wait(seconds: float) -> None:
+        with transaction(engine) as session:
+            get_job(session, job_id).waits_until = datetime.now(UTC) + timedelta(seconds=seconds)
+
     try:
-        painting = painter.paint(order)
+        with patience.telling(note_the_wait):
+            painting = painter.paint(order)
     except Exception as error:
         with transaction(engine) as session:
             ledger.close_without_picture(session, call_id, error, now=now)
+            fail_cover(session, job_id, error, now=now)  # with it: others are told this reason
         raise
     try:
         _once_there_is_room()(store.keep_answer, call_id, painting.data)
@@ -314,6 +325,33 @@ def fail_cover(session: Session, job_id: str, error: Exception, *, now: datetime
     )
 
 
+def stop_waiting(session: Session, job_id: str, error: ServiceError, *, now: datetime) -> list[str]:
+    """Fail the orders that wait for as long as this one or longer, and return their ids.
+
+    They would be refused as it was, each in its turn, and the rate limit would take hours over it.
+    """
+    stopped = session.exec(
+        update(CoverJob)
+        .where(
+            col(CoverJob.state) == JobState.QUEUED,
+            col(CoverJob.created_at) <= get_job(session, job_id).created_at,
+        )
+        .values(state=JobState.FAILED, finished_at=now, problem=error.problem, error=str(error))
+        .returning(col(CoverJob.id))
+    )
+    return [str(id_) for (id_,) in stopped]
+
+
+def stopped_among(engine: Engine, job_ids: Sequence[str]) -> list[str]:
+    """Return which of these orders were stopped before they began."""
+    with reading(engine) as session:
+        query = select(CoverJob.id).where(
+            col(CoverJob.state) == JobState.FAILED, col(CoverJob.started_at).is_(None)
+        )
+        stopped = set(session.exec(query))
+    return [job_id for job_id in job_ids if job_id in stopped]
+
+
 def get_job(session: Session, job_id: str) -> CoverJob:
     """Return one order.
 
@@ -335,6 +373,12 @@ def unfinished_jobs(engine: Engine) -> list[CoverJob]:
 def count_jobs(session: Session, *, states: Sequence[JobState] = ACTIVE_STATES) -> int:
     """Return how many orders are in one of these states."""
     query = select(func.count()).select_from(CoverJob).where(col(CoverJob.state).in_(states))
+    return session.exec(query).one()
+
+
+def waits_until(session: Session) -> datetime | None:
+    """Return when the service is asked again that covers wait for; long past if none does."""
+    query = select(func.max(CoverJob.waits_until)).where(CoverJob.state == JobState.RUNNING)
     return session.exec(query).one()
 
 

@@ -9,7 +9,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ from core.database import (
 from core.errors import DashboardError, StartError
 from core.events import ProductNews
 from core.language import _
+from core.ledger import AccountRefusedError
 from core.locks import held
 from core.models import CoverJob, SyncRun
 from core.painting import Painter
@@ -273,12 +274,14 @@ class Jobs:
             DBOS.enqueue_workflow(SYNC_QUEUE, work_in_event, news.as_dict())
 
     def _enqueue_covers(
-        self, job_ids: Iterable[str], priority: int, name: Callable[[str], str] = str
+        self, job_ids: Sequence[str], priority: int, name: Callable[[str], str] = str
     ) -> None:
         queue = PAID_QUEUE if self.painter.is_paid else BUILT_IN_QUEUE
         for job_id in job_ids:
             with SetWorkflowID(name(job_id)), SetEnqueueOptions(priority=priority):
                 DBOS.enqueue_workflow(queue, make_cover, job_id)
+        # Thousands take seconds: some may have been stopped while they were handed over.
+        _drop(covers.stopped_among(self.engine, job_ids))
 
     def _register_queues(self) -> None:
         per_minute = self.settings.images_per_minute
@@ -390,6 +393,10 @@ def make_cover(job_id: str) -> None:
             attach_step(job_id)
         except DashboardError as error:
             fail_step(job_id, error)
+            if isinstance(error, AccountRefusedError):
+                # Out of the queue too: under the rate limit they would keep others waiting for
+                # hours.
+                _drop(stop_step(job_id, error))
 
 
 @DBOS.step(name="paint")
@@ -427,6 +434,18 @@ def fail_step(job_id: str, error: DashboardError) -> None:
             covers.fail_cover(session, job_id, error, now=_now())
 
     jobs.patiently(fail)
+
+
+@DBOS.step(name="stop")
+def stop_step(job_id: str, error: AccountRefusedError) -> list[str]:
+    """Fail what waits with an order that met a refused account; return those orders."""
+    jobs = _jobs()
+
+    def stop() -> list[str]:
+        with transaction(jobs.engine) as session:
+            return covers.stop_waiting(session, job_id, error, now=_now())
+
+    return jobs.patiently(stop)
 
 
 @DBOS.workflow(name="scheduled_sync")
@@ -503,6 +522,14 @@ def _interrupted() -> DashboardError:
 def _enqueue_sync(run_id: int) -> None:
     with SetWorkflowID(f"sync-{run_id}"):
         DBOS.enqueue_workflow(SYNC_QUEUE, sync_offers, run_id)
+
+
+def _drop(job_ids: Sequence[str]) -> None:
+    """Take orders out of the queue. One that has begun meanwhile finds by itself that it ended."""
+    for start in range(0, len(job_ids), 1000):  # databases limit the values of one statement
+        some = list(job_ids[start : start + 1000])
+        queued = DBOS.list_workflows(workflow_ids=some, status="ENQUEUED", load_input=False)
+        DBOS.cancel_workflows([flow.workflow_id for flow in queued])
 
 
 def _now() -> datetime:

@@ -41,6 +41,10 @@ _OF_THE_ACCOUNT = frozenset(
 """What every further picture would meet as well, until somebody mends it."""
 
 
+class AccountRefusedError(ServiceError):
+    """The service refuses the account, as other orders found out: no use to ask for this one."""
+
+
 class CallState(StrEnum):
     """What became of a call."""
 
@@ -84,7 +88,7 @@ def begin_call(
     store; once its picture is made, it is not.
 
     :raises BudgetReachedError: if the month's budget would be exceeded
-    :raises ServiceError: if the service refuses the account, as other orders found out meanwhile
+    :raises AccountRefusedError: if the service refuses the account
     :raises DashboardError: if the order was cut off twice already, or its offer is in the trash
     """
     lock(session, "ledger")  # whoever else is about to pay waits, and then sees this call
@@ -168,9 +172,10 @@ def _check_account(session: Session, job: CoverJob) -> None:
         col(CoverJob.id).in_([call.job_id for call in newest]), col(CoverJob.error).is_not(None)
     )
     why = session.exec(causes.limit(1)).first()
-    raise ServiceError(
+    raise AccountRefusedError(
         _(
-            "The service refused the covers before this one, so it was not asked again. {why}"
+            "{why} This cover and those that waited with it were not asked for. When that is"
+            " mended, press Make covers for the other offers on the Offers page, or Try again."
         ).format(why=why or ""),
         problem=Problem(problem),
         permanent=True,
@@ -232,6 +237,18 @@ def spending_since(session: Session, moment: datetime) -> Spending:
         unknown=by_state.get(CallState.UNKNOWN, Decimal(0)),
         under_way=by_state.get(CallState.ASKED, Decimal(0)),
     )
+
+
+def account_trouble(session: Session) -> str | None:
+    """Return why the service refuses the account, as a sentence; None if it last took it."""
+    newest = session.exec(
+        select(PaidCall.problem, CoverJob.error)
+        .join(CoverJob, col(CoverJob.id) == PaidCall.job_id)
+        .where(PaidCall.state != CallState.ASKED)
+        .order_by(col(PaidCall.asked_at).desc())
+        .limit(1)
+    ).first()
+    return newest[1] if newest and newest[0] in _OF_THE_ACCOUNT else None
 
 
 def list_calls(session: Session, *, by: Actor, limit: int = PAGE_SIZE) -> list[PaidCall]:

@@ -287,6 +287,8 @@ class SyncRun(SQLModel, table=True):
     archived: int = 0
     covers_queued: int = 0
     error: str | None = None
+    waits_until: datetime | None = _time()
+    """When Hotmart is asked again after a pause; long past when it is not waited for."""
 
 
 class CoverJob(SQLModel, table=True):
@@ -321,6 +323,8 @@ class CoverJob(SQLModel, table=True):
     created_at: datetime = _moment()
     started_at: datetime | None = _time()
     finished_at: datetime | None = _time()
+    waits_until: datetime | None = _time()
+    """When the service is asked again after a pause; long past when it is not waited for."""
 
 
 class PaidCall(SQLModel, table=True):

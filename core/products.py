@@ -299,8 +299,11 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 def _waiting() -> list[ColumnElement[bool]]:
     # Any order, not just the newest: an older one may still wait when a newer one has failed.
     under_way = select(CoverJob.product_id).where(col(CoverJob.state).in_(ACTIVE_STATES))
-    # What the service refused for its content would be refused again.
-    refused = select(CoverJob.id).where(CoverJob.problem == Problem.BLOCKED)
+    # What the service refused for its content would be refused again. A marketer's own words
+    # that were refused say nothing of the built ones.
+    refused = select(CoverJob.id).where(
+        CoverJob.problem == Problem.BLOCKED, col(CoverJob.prompt).is_(None)
+    )
     return [
         *_conditions(Filter(has_image=False)),
         col(Product.id).not_in(under_way),

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from sqlmodel import Session, col, select
 from core import covers
 from core.access import SYNC, Actor, Role
 from core.activity import Action, record
+from core.clients import patience
 from core.clients.hotmart import RemoteOffer, RemoteProduct
 from core.database import DatabaseError, reading, transaction
 from core.errors import DashboardError, NotFoundError, Problem, ServiceError
@@ -248,15 +249,16 @@ def run_sync(engine: Engine, catalogue: Catalogue, settings: Settings, run_id: i
     with reading(engine) as session:
         if get_run(session, run_id).state != JobState.RUNNING:
             return []
+    progress = _Progress(engine, run_id)
     try:
-        remote = catalogue.read_catalogue(
-            now=datetime.now(UTC), report=_Progress(engine, run_id).report
-        )
+        with patience.telling(progress.wait):
+            remote = catalogue.read_catalogue(now=datetime.now(UTC), report=progress.report)
         is_sample = not settings.hotmart_is_connected
         with transaction(engine) as session:
             now = datetime.now(UTC)
-            plan = plan_sync(remote, known_products(session), is_sample=is_sample)
-            _check_not_emptied(plan)
+            known = known_products(session)
+            plan = plan_sync(remote, known, is_sample=is_sample)
+            _check_not_emptied(plan, known)
             new_ids = apply_plan(session, plan, now=now)
             job_ids = covers.order_first_covers(
                 session,
@@ -290,15 +292,24 @@ def fail_run(session: Session, run_id: int, error: Exception, *, now: datetime) 
     )
 
 
-def _check_not_emptied(plan: SyncPlan) -> None:
-    """Refuse a list that has nothing in it where many offers were: more likely an outage."""
-    if plan.seen == 0 and len(plan.archive) >= _MANY:
+def _check_not_emptied(plan: SyncPlan, known: Sequence[KnownProduct]) -> None:
+    """Refuse a list that has nothing in it where many offers were: more likely an outage.
+
+    Created and promoted offers come from two lists, and each may be the one that is empty.
+    """
+    gone = set(plan.archive)
+    lists = [
+        {k.id for k in known if k.values["origin"] == origin and not k.is_archived}
+        for origin in (Origin.CREATED, Origin.PROMOTED)
+    ]
+    emptied = [*(ids for ids in lists if ids <= gone), gone if plan.seen == 0 else set()]
+    if (count := max(map(len, emptied))) >= _MANY:
         raise ServiceError(
             _(
                 "Hotmart answered with an empty list, though it listed {count} offers before."
                 " Nothing was put away. Try again later; if it stays so, check which account"
                 " HOTMART_CLIENT_ID belongs to."
-            ).format(count=len(plan.archive)),
+            ).format(count=count),
             problem=Problem.WRONG_ANSWER,
             permanent=False,
         )
@@ -320,6 +331,11 @@ class _Progress:
         with transaction(self._engine) as session:
             run = get_run(session, self._run_id)
             run.step, run.step_done, run.step_total = step, done, total
+
+    def wait(self, seconds: float) -> None:
+        with transaction(self._engine) as session:
+            run = get_run(session, self._run_id)
+            run.waits_until = datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 _COLUMNS = (
@@ -395,7 +411,8 @@ def _change(
     if kept is not None:
         others = {code: offer | {"is_main": False} for code, offer in kept.items()}
         wanted = others | wanted if wanted else known.offers
-    new_offers = list(wanted.values()) if wanted != known.offers else None
+    # Hotmart gives 404 or nothing for prices it does not find: that erases none we know.
+    new_offers = list(wanted.values()) if wanted and wanted != known.offers else None
     if not different and new_offers is None and not known.is_archived:
         return None
     return Change(known.id, different, new_offers)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from core import covers, products
+from core import covers, ledger, products
 from core.access import Actor, Role
 from core.app import App
 from core.database import reading, transaction
@@ -138,6 +138,10 @@ def draw_missing(app: App, count: int) -> None:
     """Offer to make the covers that no sync asked for."""
     if not count:
         return
+    with reading(app.engine) as session:
+        trouble = ledger.account_trouble(session)
+    if trouble:
+        st.warning(formats.plain(trouble), icon=":material/error:")
     settings = app.settings
     estimate = covers.estimate(settings, "x" * 800) if settings.images_are_connected else None
     price = (

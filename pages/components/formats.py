@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import ceil
 
 from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_currency, format_decimal
@@ -42,6 +43,18 @@ def moment(time: datetime) -> str:
 def ago(time: datetime) -> str:
     """Return how long ago something was."""
     return str(format_timedelta(time - datetime.now(UTC), add_direction=True, locale=LOCALE))
+
+
+def seconds_until(time: datetime | None) -> int:
+    """Return the seconds that are left until a moment; 0 when it is past or there is none."""
+    return max(0, ceil((time - datetime.now(UTC)).total_seconds())) if time else 0
+
+
+def busy(waits_until: datetime | None) -> str:
+    """Return what a cover waits for; nothing while it doesn't wait."""
+    if not (left := seconds_until(waits_until)):
+        return ""
+    return _("The image service is busy; trying again in {seconds} s").format(seconds=left)
 
 
 def method(name: str) -> str:

@@ -1,6 +1,7 @@
 """One offer's pictures: the current one, making a new one, and the whole history."""
 
 from datetime import UTC, datetime
+from html import escape
 
 import streamlit as st
 
@@ -13,7 +14,7 @@ from core.models import ACTIVE_STATES, CoverJob, JobState, Product, ProductImage
 from core.trash import Kind
 from pages.components import generate_form, guarded, opened, undo, upload_form, wiring
 from pages.components.feedback import say, show_errors
-from pages.components.formats import dollars, method, moment, person, plain
+from pages.components.formats import busy, dollars, method, moment, person, plain
 
 _WATCH_S = 1.5
 
@@ -118,7 +119,8 @@ def _draw_job(app: App, product: Product, job: CoverJob | None) -> None:
                 st.rerun()
         return
 
-    st.html(f'<span class="cap-turning" role="status">{_("The cover is being made")}</span>')
+    words = escape(busy(job.waits_until) or _("The cover is being made"))
+    st.html(f'<span class="cap-turning" role="status">{words}</span>')
 
 
 def _draw_history(app: App, product_id: int) -> None:

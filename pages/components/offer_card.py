@@ -11,7 +11,7 @@ from core.products import ProductSummary
 from pages.components import wiring
 from pages.components.dialogs import open_dialog
 from pages.components.feedback import say, show_errors
-from pages.components.formats import money, status
+from pages.components.formats import busy, money, status
 
 
 def draw(app: App, summary: ProductSummary, *, can_edit: bool) -> None:
@@ -72,7 +72,7 @@ def _facts(summary: ProductSummary) -> str:
         parts.append(f"<span>{escape(notes)}</span>")
     parts.append("</div>")
     if summary.is_being_made and product.image_url:
-        parts.append(f'<div class="cap-making" role="status">{escape(_("Making the cover"))}</div>')
+        parts.append(f'<div class="cap-making" role="status">{escape(_making(summary))}</div>')
     elif summary.failure:
         why = escape(summary.failure)
         parts.append(f'<div class="cap-failed" role="alert" title="{why}">{why}</div>')
@@ -81,10 +81,14 @@ def _facts(summary: ProductSummary) -> str:
 
 def _no_picture(summary: ProductSummary) -> str:
     if summary.is_being_made:
-        words = f'<span class="cap-turning" role="status">{escape(_("Making the cover"))}</span>'
+        words = f'<span class="cap-turning" role="status">{escape(_making(summary))}</span>'
     else:
         words = escape(_("No picture yet"))
     return f'<div class="cap-empty">{words}</div>'
+
+
+def _making(summary: ProductSummary) -> str:
+    return busy(summary.job.waits_until if summary.job else None) or _("Making the cover")
 
 
 def _prompt_of(summary: ProductSummary) -> str | None:

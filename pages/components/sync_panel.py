@@ -11,7 +11,7 @@ from core.database import reading
 from core.language import _, plural
 from core.models import JobState, SyncRun
 from core.sync import Trigger
-from pages.components import guarded, opened, wiring
+from pages.components import formats, guarded, opened, wiring
 from pages.components.feedback import say, show_errors
 from pages.components.formats import ago, dollars, plain
 
@@ -26,7 +26,7 @@ def draw(app: App) -> None:
         with show_errors():
             app.jobs.start_sync(Trigger.BUTTON, by=wiring.current_actor())
     already_read = [_read(app)]
-    run, covers_under_way = already_read[0]
+    run, covers_under_way, _wait = already_read[0]
     watched_run = run.id if run and run.state == JobState.RUNNING else None
     watched = bool(watched_run or covers_under_way)
 
@@ -36,12 +36,18 @@ def draw(app: App) -> None:
     guarded.fragment(progress, run_every=_WATCH_S if watched else None)()
 
 
-def _read(app: App) -> tuple[SyncRun | None, int]:
+def _read(app: App) -> tuple[SyncRun | None, int, datetime | None]:
     with reading(app.engine) as session:
-        return sync.last_run(session), covers.count_jobs(session)
+        return sync.last_run(session), covers.count_jobs(session), covers.waits_until(session)
 
 
-def _draw_progress(app: App, watched_run: int | None, run: SyncRun | None, waiting: int) -> None:
+def _draw_progress(
+    app: App,
+    watched_run: int | None,
+    run: SyncRun | None,
+    waiting: int,
+    waits_until: datetime | None,
+) -> None:
     if watched_run and run and run.state != JobState.RUNNING and not opened.current():
         say(_("The sync is done.") if run.state == JobState.SUCCEEDED else _("The sync failed."))
         st.rerun()
@@ -59,6 +65,8 @@ def _draw_progress(app: App, watched_run: int | None, run: SyncRun | None, waiti
                 ).format(count=waiting)
             )
         )
+        if busy := formats.busy(waits_until):
+            st.caption(plain(busy))
     _draw_connections(app)
 
 
@@ -76,6 +84,9 @@ def _draw_running(run: SyncRun) -> None:
     else:
         text = _("{step}: {done}").format(step=step, done=run.step_done) if run.step_done else step
         st.progress(0.0, plain(text))
+
+    if left := formats.seconds_until(run.waits_until):
+        st.caption(plain(_("Hotmart is busy; trying again in {seconds} s").format(seconds=left)))
 
 
 def _draw_last(run: SyncRun) -> None:

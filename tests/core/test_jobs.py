@@ -425,6 +425,49 @@ class TestLimits:
         assert all(product.image_url for product in all_of(app, Product))
         assert openai.bill == 20
 
+    def test_let_a_stopped_run_hold_nothing_up(self, running_app, openai, to_openai, new_queues):
+        app = running_app(**to_openai | new_queues | {"images_per_minute": 5, "images_at_once": 1})
+        add_products(app, 60)
+        openai.fail("invalid_api_key", None)
+
+        app.jobs.order_missing_covers(by=ANA)
+        wait_until_idle(app)  # within the first minute, in which 5 may be asked for
+
+        jobs = all_of(app, CoverJob)
+        assert {(job.state, job.problem) for job in jobs} == {("failed", "key")}
+        assert openai.asked == 3
+        stopped = [job.error for job in jobs if "not asked for" in job.error]
+        assert len(stopped) == 57
+        assert all("OPENAI_API_KEY" in why and "press Make covers" in why for why in stopped)
+        wait_for(lambda: not DBOS.list_workflows(status=["ENQUEUED", "PENDING"]))
+
+    def test_show_what_a_cover_waits_for(self, running_app, openai, to_openai):
+        app = running_app(**to_openai)
+        go_on = threading.Event()
+        app.jobs.painter = OpenAIImagesPainter(
+            openai.key,
+            openai.url,
+            "gpt-image-1-mini",
+            "low",
+            "auto",
+            sleep=lambda _seconds: go_on.wait(20),
+        )
+        openai.fail("rate")  # asks for 12 seconds
+        (product_id,) = add_products(app)
+
+        job = app.jobs.order_cover(product_id, prompt=None, by=ANA)
+        wait_for(lambda: job_of(app, job.id).waits_until)
+
+        waiting = job_of(app, job.id)
+        assert waiting.state == JobState.RUNNING
+        assert 10 < (waiting.waits_until - waiting.started_at).total_seconds() < 20
+        with reading(app.engine) as session:
+            assert covers.waits_until(session) == waiting.waits_until
+        go_on.set()
+        assert ended(app, job.id).state == JobState.SUCCEEDED
+        with reading(app.engine) as session:
+            assert covers.waits_until(session) is None
+
     def test_of_one_picture_do_not_stop_the_others(
         self, running_app, hotmart, openai, to_hotmart, to_openai
     ):

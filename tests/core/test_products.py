@@ -330,6 +330,18 @@ class TestWithoutPicture:
             assert products.without_picture(session, limit=1) == [failed.id]
             assert products.count_without_picture(session) == 2
 
+    def test_leave_out_an_offer_whose_built_words_were_refused(self, engine, add):
+        built = add(make_product(cover_job_id="cover-built"))
+        own = add(make_product(cover_job_id="cover-own"))
+        refused = {"state": JobState.FAILED, "problem": "blocked"}
+        add(
+            make_job(built, id="cover-built", **refused),
+            make_job(own, id="cover-own", prompt="my own words", **refused),
+        )
+
+        with reading(engine) as session:
+            assert products.without_picture(session) == [own.id]
+
     def test_leave_out_an_offer_whose_older_order_still_waits(self, engine, add):
         product = add(make_product(cover_job_id="cover-new"))
         add(

@@ -273,6 +273,13 @@ class TestPlanSync:
 
         assert [offer["code"] for offer in change.offers] == ["a"]
 
+    def test_keeps_a_created_offer_s_prices_when_none_are_told(self):
+        before = make_remote_product(origin="created")
+
+        plan = plan_sync([replace(before, offers=())], known(before))
+
+        assert made_of(plan) == (0, 0, 0, 1)
+
     def test_drops_what_no_database_can_hold(self):
         offer = make_remote_offer(name="a\0b", payment_mode="\ud800")
         remote = make_remote_product(
@@ -545,6 +552,17 @@ class TestRunSync:
             ordered = [session.get_one(CoverJob, job_id).product_id for job_id in job_ids]
             ids = sorted(session.exec(select(Product.id)).all(), reverse=True)
         assert ordered == ids[:2]
+
+    def test_puts_nothing_away_when_one_of_the_two_lists_is_empty(self, sync_with, products):
+        promoted = make_remote_product(origin="promoted")
+        created = [make_remote_product(origin="created") for _ in range(5)]
+        sync_with(Listing(promoted, *created))
+
+        run, _ = sync_with(Listing(promoted))
+
+        assert run.state == JobState.FAILED
+        assert "listed 5 offers before" in run.error
+        assert all(product.is_live for product in products())
 
     def test_puts_nothing_away_for_an_empty_list_where_many_were(self, sync_with, products):
         sync_with(Listing(*[make_remote_product() for _ in range(5)]))

@@ -1,4 +1,5 @@
 import ast
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from sqlmodel import select
 
 from core import images
 from core.database import reading, transaction
+from core.ledger import CallState
 from core.models import JobState, Origin, Product, SyncRun
-from tests.builders import NOW, make_image, make_job, make_note, make_product
+from tests.builders import NOW, make_call, make_image, make_job, make_note, make_product
 from tests.pages.hostile import NAMES
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -262,6 +264,21 @@ class TestMissingCovers:
         label = at.button(key="make-missing").label.replace("\\", "")
         assert label == "Make the cover for the other 1 (free)"
 
+    def test_say_why_the_service_refuses_the_account_until_it_takes_it_again(self, dashboard_of):
+        dashboard = dashboard_of(openai_api_key="sk-x")
+        product = make_product()
+        dashboard.save(product)
+        why = "OpenAI does **not** accept the key. Make a new key."
+        give_job(dashboard, product, id="refused", state=JobState.FAILED, error=why, problem="key")
+        dashboard.save(make_call(job_id="refused", state=CallState.FREE, problem="key"))
+
+        said = [warning.value.replace("\\", "") for warning in dashboard.open().warning]
+        give_job(dashboard, product, id="painted", state=JobState.SUCCEEDED)
+        dashboard.save(make_call(job_id="painted", asked_at=NOW + timedelta(minutes=1)))
+
+        assert why in said
+        assert [warning.value for warning in dashboard.open().warning] == []
+
     def test_are_not_offered_when_none_is_missing(self, dashboard):
         product = make_product()
         dashboard.save(product)
@@ -298,6 +315,31 @@ class TestCard:
         at = dashboard.open()
 
         assert any("Making the cover" in element.body for element in at.html)
+
+    def test_says_that_its_cover_waits_for_the_service(self, dashboard):
+        product = make_product()
+        dashboard.save(product)
+        soon = datetime.now(UTC) + timedelta(minutes=1)
+        give_job(dashboard, product, state=JobState.RUNNING, waits_until=soon)
+        dashboard.save(SyncRun(trigger="button", started_at=NOW, waits_until=soon))
+
+        at = dashboard.open()
+
+        cards = " ".join(element.body for element in at.html)
+        assert "The image service is busy; trying again in" in cards
+        assert "Making the cover" not in cards
+        sidebar = " ".join(caption.value for caption in at.sidebar.caption)
+        assert "The image service is busy" in sidebar
+        assert "Hotmart is busy" in sidebar
+
+    def test_says_no_longer_that_its_cover_waits_when_the_wait_is_over(self, dashboard):
+        product = make_product()
+        dashboard.save(product)
+        give_job(dashboard, product, state=JobState.RUNNING, waits_until=NOW)
+
+        at = dashboard.open()
+
+        assert not any("busy" in element.body for element in at.html)
 
     def test_says_why_there_is_no_cover_and_lets_one_try_again(self, dashboard):
         product = make_product()

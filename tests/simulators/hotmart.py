@@ -116,7 +116,7 @@ class Reply:
     body: bytes = b""
     media_type: str = "application/json;charset=UTF-8"
     headers: list[tuple[str, str]] = field(default_factory=list)
-    manner: str = "whole"  # whole | truncated | reset | slow
+    manner: str = "whole"  # whole | truncated | reset | slow | drip
     seconds: float = 0.0
 
 
@@ -137,6 +137,33 @@ def to_ms(moment: datetime | int | None) -> int:
     if moment is None:
         return int(time.time() * 1000) - 3_600_000
     return int(moment.timestamp() * 1000) if isinstance(moment, datetime) else moment
+
+
+REFUSALS = {
+    "400": (400, "invalid_parameter", "Something is invalid"),
+    "400-value": (400, "invalid_value_parameter", "A query value is bad"),
+    "400-headers": (400, "invalid_value_headers", "A header value is bad"),
+    "400-page": (400, "invalid_token", "page_token is broken"),
+    "401": (401, "token_expired", "The token is past its time"),
+    "401-none": (401, "unauthorized", "Full authentication is required to access this resource."),
+    "401-broken": (401, "invalid_token", "Cannot convert access token to JSON"),
+    "401-sandbox": (401, "unauthorized_client", "No permission"),
+    "403": (403, "unauthorized_client", "No permission"),
+    "404": (404, "not_found", "Nothing here"),
+    "404-purchase": (404, "purchase_not_found", "No such purchase"),
+    "405": (405, "method_not_allowed", "Method not allowed"),
+    "408": (408, "request_timeout", "Too slow"),
+    "500": (500, "internal_server_error", "Try later"),
+    "500-other": (500, "internal_error", "Try later"),
+    "502": (502, "internal_server_error", "The query ran over 30 s"),
+    "503": (503, "internal_server_error", "Down for everyone"),
+}
+"""Answers of Hotmart's table of errors: status, name, description."""
+
+FAULTS = (
+    *REFUSALS, "429", "429-retry-after", "429-bare", "502-html", "truncated", "cut-json",
+    "not-object", "not-text", "reset", "slow", "drip", "html", "empty", "redirect", "spent",
+)  # fmt: skip
 
 
 class HotmartSimulator:
@@ -340,10 +367,11 @@ class HotmartSimulator:
     ) -> None:
         """Spoil the next ``times`` answers under a path (None: all), but not the first ``after``.
 
-        Kinds: ``500``, ``502``, ``503``, ``401``, ``403``, ``404``, ``429`` (with rate headers),
+        Kinds: those of ``REFUSALS`` (``503`` and the like), ``429`` (with rate headers),
         ``429-retry-after``, ``429-bare``, ``truncated``, ``cut-json``, ``not-object``, ``reset``,
-        ``slow`` (half of the body, then ``seconds``), ``html``, ``empty``, ``redirect``,
-        ``spent`` (a good answer that says no request is left for ``seconds``).
+        ``slow`` (half of the body, then ``seconds``), ``drip`` (a byte now and then), ``html``,
+        ``502-html``, ``not-text``, ``empty``, ``redirect``, ``spent`` (a good answer that says no
+        request is left for ``seconds``).
         """
         with self._lock:
             self._faults.append(Fault(path_prefix, kind, times, after, seconds))
@@ -413,15 +441,9 @@ class HotmartSimulator:
 
     def _trouble(self, fault: Fault, answer: Callable[[], Reply]) -> Reply:
         match fault.kind:
-            case "500" | "502" | "503":
-                reply = RefusalError(int(fault.kind), "internal_server_error", "Try later").reply
+            case kind if kind in REFUSALS:
+                reply = RefusalError(*REFUSALS[kind]).reply
                 reply.seconds = fault.seconds
-            case "401":
-                reply = RefusalError(401, "token_expired", "The token is past its time").reply
-            case "403":
-                reply = RefusalError(403, "unauthorized_client", "No permission").reply
-            case "404":
-                reply = RefusalError(404, "not_found", "Nothing here").reply
             case "429" | "429-retry-after" | "429-bare":
                 reply = RefusalError(429, "too_many_requests", "Rate limit exceeded").reply
                 wait = str(math.ceil(fault.seconds))
@@ -434,7 +456,7 @@ class HotmartSimulator:
             case "spent":
                 reply = answer()
                 reply.headers = self._spent_headers(fault.seconds)
-            case "truncated" | "slow":
+            case "truncated" | "slow" | "drip":
                 reply = answer()
                 reply.manner, reply.seconds = fault.kind, fault.seconds
             case "cut-json":
@@ -444,6 +466,11 @@ class HotmartSimulator:
                 reply = Reply(body=b"[1, 2]")
             case "reset":
                 reply = Reply(manner="reset")
+            case "not-text":
+                reply = Reply(body=b"\x00\xff\xfe garbage \x80")
+            case "502-html":
+                page = b"<html><title>502 Bad Gateway</title></html>"
+                reply = Reply(502, page, "text/html")
             case "html":
                 reply = Reply(body=b"<!doctype html><title>Hi</title>", media_type="text/html")
             case "empty":
@@ -904,10 +931,19 @@ class _Connection(asyncio.Protocol):
         elif reply.manner == "slow":
             self.transport.write(whole[:cut])
             self._later(reply.seconds, whole[cut:])
+        elif reply.manner == "drip":
+            self._drip(whole, cut)
         elif reply.seconds:
             self._later(reply.seconds, whole)
         else:
             self.transport.write(whole)
+
+    def _drip(self, whole: bytes, sent: int) -> None:
+        """Write the first ``sent`` bytes, and then one after the other, but for the last."""
+        self.transport.write(whole[:sent])
+        if sent < len(whole) - 1 and not self.transport.is_closing():
+            later = asyncio.get_running_loop().call_later
+            later(0.05, lambda: self._drip(whole[sent:], 1))
 
     def _later(self, seconds: float, data: bytes) -> None:
         asyncio.get_running_loop().call_later(seconds, self.transport.write, data)

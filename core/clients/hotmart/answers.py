@@ -154,7 +154,9 @@ def bad_credentials() -> ServiceError:
 
 def network_trouble(error: Exception) -> ServiceError:
     """Return our error for one of ``requests``."""
-    stalled = any(isinstance(part, urllib3.exceptions.ReadTimeoutError) for part in error.args)
+    stalled = any(
+        isinstance(part, urllib3.exceptions.ReadTimeoutError) for part in (error, *error.args)
+    )
     if stalled or isinstance(error, requests.ReadTimeout):
         return TooSlowError(
             _("Hotmart took too long to answer. Try again in a few minutes."),

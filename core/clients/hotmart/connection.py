@@ -28,11 +28,12 @@ from core.clients.hotmart.answers import (
     wait_asked_for,
 )
 from core.clients.hotmart.secrecy import ScrubbedError, guard_logs, hide
-from core.clients.patience import patiently
+from core.clients.patience import patiently, wait
 from core.errors import Problem, ServiceError
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of an answer
 LONGEST_PAUSE = 60.0
+LONGEST_ANSWER = 120.0
 
 
 class Connection:
@@ -128,10 +129,10 @@ class Connection:
         return token, _lifetime(fields.get("expires_in"))
 
     def _ask(self, request: requests.PreparedRequest) -> dict[str, Any]:
-        wait = self._quiet_until - time.monotonic()
-        if wait > 0:
-            self._sleep(wait)
-        response = self._send(request)
+        left = self._quiet_until - time.monotonic()
+        if left > 0:
+            wait(left, self._sleep)
+        response, body = self._send(request)
         pause = pause_after(response.headers)
         if response.status_code == 429:
             pause = max(pause, wait_asked_for(response.headers) or 0.0)
@@ -139,18 +140,17 @@ class Connection:
             # For every thread: the limit is the account's, not the request's.
             quiet_until = time.monotonic() + min(pause, LONGEST_PAUSE)
             self._quiet_until = max(self._quiet_until, quiet_until)
-        return read_answer(
-            response.status_code, response.headers, response.content, secrets=self._secrets
-        )
+        return read_answer(response.status_code, response.headers, body, secrets=self._secrets)
 
-    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+    def _send(self, request: requests.PreparedRequest) -> tuple[requests.Response, bytes]:
         try:
-            return self._http.send(
+            response = self._http.send(
                 request,
                 timeout=self._timeout,
                 allow_redirects=False,
                 **self._environment_for(request.url or ""),
             )
+            return response, _body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             trouble = network_trouble(error)
             cause = ScrubbedError(hide(f"{type(error).__name__}: {error}", *self._secrets))
@@ -163,7 +163,7 @@ class Connection:
         base = self._api_url if url.startswith(self._api_url) else self._auth_url
         if base not in self._environment:
             self._environment[base] = self._http.merge_environment_settings(
-                base, {}, False, None, None
+                base, {}, True, None, None
             )
         return self._environment[base]
 
@@ -178,6 +178,22 @@ def basic_value(client_id: str, client_secret: str, given: str | None) -> str:
     if words and words[-1].lower() != "basic":
         return words[-1]
     return base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+
+
+def _body(response: requests.Response) -> bytes:
+    """Return the body if it comes to its end in time; a dripping one would take for ever."""
+    ends_at = time.monotonic() + LONGEST_ANSWER
+    body = bytearray()
+    try:
+        while piece := response.raw.read1(2**16, decode_content=True):
+            body += piece
+            if time.monotonic() > ends_at:
+                raise requests.ReadTimeout("the answer does not come to its end")
+    except BaseException:
+        response.close()
+        raise
+    response.raw.release_conn()
+    return bytes(body)
 
 
 def _lifetime(value: Any) -> float:

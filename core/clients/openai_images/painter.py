@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +40,35 @@ _NEVER_SENT = (
     httpx2.UnsupportedProtocol,
     httpx2.LocalProtocolError,
 )
+
+
+class Bounded(httpx2.SyncByteStream):
+    """The body of an answer, for so many seconds in all.
+
+    The timeout of the SDK is for each piece: an answer that drips would take for ever.
+    """
+
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float) -> None:
+        self._stream = stream
+        self._ends_at = time.monotonic() + seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            if time.monotonic() > self._ends_at:
+                raise httpx2.ReadTimeout("the answer does not come to its end")
+            yield piece
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._stream.close()
+
+
+def _bound(seconds: float) -> Callable[[httpx2.Response], None]:
+    def bound(response: httpx2.Response) -> None:
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = Bounded(response.stream, seconds)
+
+    return bound
 
 
 class OpenAIImagesPainter:
@@ -86,6 +115,10 @@ class OpenAIImagesPainter:
         )
         # The SDK would repeat timeouts, and so pay up to three times for one picture.
         self._client = openai.OpenAI(
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False,  # a paid order goes to the address that was set
+                event_hooks={"response": [_bound(timeout)]},
+            ),
             api_key=key,
             base_url=base_url or _OPENAI_URL,  # None would let the environment decide
             timeout=httpx2.Timeout(timeout, connect=min(10.0, timeout)),

@@ -296,8 +296,8 @@ class Troubles:
         match complaint.problem:
             case Problem.KEY:
                 return _(
-                    "{service} does not accept the key. Make a new key at {account} and set it as"
-                    " OPENAI_API_KEY."
+                    "{service} does not accept the key. Make a new key at {account}, set it as"
+                    " OPENAI_API_KEY and start Capista again."
                 )
             case Problem.PERMISSION if complaint.has_no_quota:
                 return _(
@@ -343,7 +343,7 @@ class Troubles:
             case Problem.MODEL:
                 return _(
                     "{service} has no model {model}, or this key may not use it. Set IMAGE_MODEL"
-                    " to one that {account} lists for your account."
+                    " to one that {account} lists for your account, and start Capista again."
                 )
             case Problem.SERVER:
                 return _(
@@ -356,7 +356,7 @@ class Troubles:
                     " same, so it was not asked for again. Look at the usage of your account at"
                     " {account}, then try again."
                 )
-            case Problem.WRONG_ANSWER if complaint.status in (404, 405):
+            case Problem.WRONG_ANSWER if complaint.status in (404, 405, *range(300, 400)):
                 return _(
                     "What answers at {service} is not an image service. Check OPENAI_BASE_URL; it"
                     " usually ends in /v1."

@@ -872,6 +872,15 @@ class TestTrouble:
 
         assert caught.value.problem is Problem.TIMEOUT
 
+    def test_does_not_listen_for_ever_to_an_answer_that_drips(self, hotmart, monkeypatch):
+        monkeypatch.setattr("core.clients.hotmart.connection.LONGEST_ANSWER", 0.1)
+        hotmart.fail(ME, "drip", times=None)
+
+        with pytest.raises(ServiceError, match="took too long") as caught:
+            make_client(hotmart, timeout=(1, 1)).check()
+
+        assert caught.value.problem is Problem.TIMEOUT
+
     def test_takes_a_slow_answer_that_comes(self, hotmart):
         hotmart.fail(ME, "slow", seconds=0.05)
 

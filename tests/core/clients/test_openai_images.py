@@ -239,6 +239,21 @@ COMPLAINTS = {
     "error_in_200": (Problem.WRONG_ANSWER, 1, "upstream is asleep"),
     "key_echo": (Problem.REQUEST, 1, r"\[key\]"),
     "drop": (Problem.NETWORK, 1, "billed all the same"),
+    "reset": (Problem.NETWORK, 1, "billed all the same"),
+    "redirect": (Problem.WRONG_ANSWER, 1, "Check OPENAI_BASE_URL"),
+    "redirect_loop": (Problem.WRONG_ANSWER, 1, "Check OPENAI_BASE_URL"),
+    "invalid_choice": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "integer_above_max_value": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "missing_required_parameter": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "invalid_png_output_compression": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "invalid_input_fidelity_model": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "invalid_image_file": (Problem.REQUEST, 1, "IMAGE_SIZE"),
+    "key_revoked": (Problem.KEY, 1, "OPENAI_API_KEY"),
+    "request_timeout": (Problem.TIMEOUT, 1, "billed all the same"),
+    "conflict": (Problem.REQUEST, 1, "try again"),
+    "no_channel": (Problem.SERVER, 5, "trouble of its own"),
+    "detail_503": (Problem.SERVER, 5, "trouble of its own"),
+    "server_error_text": (Problem.SERVER, 5, "trouble of its own"),
     "cut_body": (Problem.NETWORK, 1, "billed all the same"),
     "garbage": (Problem.NETWORK, 1, "billed all the same"),
     "cut_json": (Problem.WRONG_ANSWER, 1, "without a usable picture"),
@@ -298,7 +313,7 @@ class TestAFailure:
             assert caught.value.permanent
 
     def test_of_every_kind_is_tested_here(self):
-        assert set(FAULTS) == {*COMPLAINTS, *HARMLESS, *NO_FAILURES, "slow"}
+        assert set(FAULTS) == {*COMPLAINTS, *HARMLESS, *NO_FAILURES, "slow", "drip"}
 
     def test_by_timeout_is_not_asked_for_again(self, openai, make_painter, slept):
         openai.fail("slow", times=None)
@@ -309,6 +324,15 @@ class TestAFailure:
         assert caught.value.problem is Problem.TIMEOUT
         assert caught.value.permanent
         assert (openai.asked, openai.bill, slept) == (1, 1, [])
+
+    def test_by_an_answer_that_never_ends_is_a_timeout(self, openai, make_painter):
+        openai.fail("drip", times=None)
+
+        with pytest.raises(ServiceError, match="billed all the same") as caught:
+            make_painter(timeout=0.3).paint(make_order())
+
+        assert caught.value.problem is Problem.TIMEOUT
+        assert (openai.asked, openai.bill) == (1, 1)
 
     def test_to_connect_says_that_nothing_was_billed(self, make_painter):
         with socket.socket() as nobody:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.clients.patience import patiently
+from core.clients.patience import patiently, telling
 from core.errors import Problem, ServiceError
 
 
@@ -102,3 +102,25 @@ class TestPatiently:
             patiently(Service(*[trouble()] * 5), longest_wait=0.5, sleep=waits.append)
 
         assert waits == [0.5] * 4
+
+
+class TestTelling:
+    def test_hears_of_a_wait_before_it_begins(self):
+        news: list[tuple[str, float]] = []
+
+        with telling(lambda seconds: news.append(("told", seconds))):
+            patiently(
+                Service(trouble(retry_after=7)),
+                sleep=lambda seconds: news.append(("slept", seconds)),
+            )
+
+        assert news == [("told", 7), ("slept", 7)]
+
+    def test_hears_nothing_after_its_block(self):
+        heard: list[float] = []
+
+        with telling(heard.append):
+            pass
+        patiently(Service(trouble(retry_after=7)), sleep=lambda _: None)
+
+        assert heard == []

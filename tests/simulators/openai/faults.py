@@ -62,6 +62,40 @@ REFUSALS: dict[str, Answer] = {
         "string_above_max_length",
         param="prompt",
     ),
+    "invalid_choice": error(
+        400,
+        "Invalid value: '512x512'. Supported values are: '1024x1024', '1024x1536', '1536x1024',"
+        " and 'auto'.",
+        "invalid_value",
+        param="size",
+    ),
+    "integer_above_max_value": error(
+        400,
+        "Invalid 'n': integer above maximum value. Expected a value <= 10, but got 12 instead.",
+        "integer_above_max_value",
+        param="n",
+    ),
+    "missing_required_parameter": error(
+        400, "Missing required parameter: 'prompt'.", "missing_required_parameter", param="prompt"
+    ),
+    "invalid_png_output_compression": error(
+        400,
+        "Compression less than 100 is not supported for PNG output format",
+        "invalid_png_output_compression",
+        "image_generation_user_error",
+    ),
+    "invalid_input_fidelity_model": error(
+        400,
+        "The model 'gpt-image-2.5-flare' does not support the 'input_fidelity' parameter.",
+        "invalid_input_fidelity_model",
+        "image_generation_user_error",
+    ),
+    "invalid_image_file": error(
+        400,
+        "Invalid image file or mode for image 2, please check your image file.",
+        "invalid_image_file",
+        "image_generation_user_error",
+    ),
     "model_gone": error(
         400,
         "The model 'gpt-image-2.5-flare' does not exist.",
@@ -105,6 +139,7 @@ REFUSALS: dict[str, Answer] = {
         " api.model.images.request.",
         None,
     ),
+    "key_revoked": error(401, "This API key was revoked.", None),
     "not_a_member": error(401, "You must be a member of an organization to use the API", None),
     "ip_not_allowed": error(401, "Your IP address is not on the allowlist", "ip_not_authorized"),
     "unverified": error(403, VERIFY),
@@ -157,6 +192,13 @@ REFUSALS: dict[str, Answer] = {
     ),
     "bad_gateway": page(502, "502 Bad Gateway"),
     "gateway_timeout": page(504, "504 Gateway Time-out"),
+    "request_timeout": page(408, "408 Request Time-out"),
+    "conflict": error(409, "Another request is changing this resource.", None),
+    "no_channel": error(503, "No available channel for this model", None, "new_api_error"),
+    "detail_503": Answer(503, {"detail": "The engine is still loading"}),
+    "server_error_text": Answer(500, {"error": "server_error", "message": "out of memory"}),
+    "redirect": Answer(302, content=b"", headers={"location": "/sign-in"}),
+    "redirect_loop": Answer(307, content=b"", headers={"location": "/v1/images/generations"}),
     "too_large": page(413, "413 Request Entity Too Large"),
     "detail_400": Answer(400, {"detail": "Height must be a multiple of 32"}),
     "detail_422": Answer(422, {"detail": [{"loc": ["body", "size"], "msg": "bad size"}]}),
@@ -235,7 +277,17 @@ ADDRESSES = (
 )
 
 # Faults of the connection itself. All but ``garbage`` have painted, and billed, by then.
-CONNECTION = ("slow", "drop", "cut_body", "cut_json", "empty_body", "garbage", "text_plain")
+CONNECTION = (
+    "slow",
+    "drip",
+    "drop",
+    "reset",
+    "cut_body",
+    "cut_json",
+    "empty_body",
+    "garbage",
+    "text_plain",
+)
 
 # Faults that need more than a fixed answer.
 OTHER = ("invalid_api_key", "key_echo", "moderation_output", "wrong_size")

@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import re
+import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -55,10 +58,12 @@ class OpenAISimulator:
         self.is_fresh = is_fresh
         self.slow_seconds = 3600.0
         """How long the fault ``slow`` takes."""
+        self.drip_seconds = 0.05
+        """The time between two bytes of the fault ``drip``."""
         self.minute = 60.0
         """How long a minute lasts, for tests of the limit."""
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self.stopped = threading.Event()
         self._at_once = 0
         self._files: dict[str, Answer] = {}
         self.reset()
@@ -118,7 +123,7 @@ class OpenAISimulator:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopped.set()
+        self.stopped.set()
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
@@ -229,7 +234,7 @@ class OpenAISimulator:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            self._stopped.wait(self.slow_seconds if fault == "slow" else self.latency)
+            self.stopped.wait(self.slow_seconds if fault == "slow" else self.latency)
         finally:
             with self._lock:
                 self._at_once -= 1
@@ -332,11 +337,14 @@ class OpenAISimulator:
             return Answer(json=SPOILERS[fault](answer.json))
         if fault in ("drop", "slow"):
             return Broken(b"")
-        if fault == "cut_body":
+        if fault == "reset":
+            return Broken(b"", "reset")
+        if fault in ("cut_body", "drip"):
             body = answer.raw
             head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n"
             head += "content-type: application/json\r\n\r\n"
-            return Broken(head.encode() + body[: len(body) // 2])
+            cut = Broken(head.encode() + body[: len(body) // 2])
+            return cut if fault == "cut_body" else Broken(cut.content, "drip")
         if fault == "cut_json":
             return Answer(content=answer.raw[:-20])
         if fault == "empty_body":
@@ -411,10 +419,22 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, headers, body)
         answer = self.server.simulator.handle(request, form)
         if isinstance(answer, Broken):
-            self.wfile.write(answer.content)
-            self.close_connection = True
+            self._break_off(answer)
             return
         self._send(answer, started)
+
+    def _break_off(self, answer: Broken) -> None:
+        self.close_connection = True
+        if answer.manner == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+        elif answer.manner == "drip":  # a byte now and then, for as long as somebody listens
+            for byte in answer.content:
+                self.wfile.write(bytes([byte]))
+                if self.server.simulator.stopped.wait(self.server.simulator.drip_seconds):
+                    return
+        else:
+            self.wfile.write(answer.content)
 
     def _send(self, answer: Answer, started: float) -> None:
         raw = answer.raw

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass
@@ -54,9 +54,10 @@ def error(
 
 @dataclass
 class Broken:
-    """Bytes after which the connection is cut."""
+    """Bytes after which the connection is cut; ``manner`` says how."""
 
     content: bytes
+    manner: Literal["closed", "reset", "drip"] = "closed"
 
 
 def page(status: int, text: str) -> Answer:
