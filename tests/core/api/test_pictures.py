@@ -93,7 +93,9 @@ class TestUpload:
 
         assert b" 413 " in answer.partition(b"\r\n")[0]
         assert b"application/problem+json" in answer
-        assert limit <= sent < limit + 8 * 1024 * 1024  # what the buffers in between hold
+        # What the buffers in between hold; a length that is said is refused before anything comes.
+        least = limit if framing == "chunked" else 0
+        assert least <= sent < least + 8 * 1024 * 1024
 
     def test_reads_nothing_for_a_stranger_or_an_offer_that_is_gone(self, call, product):
         call.secrets["editor"], secret = "wrong", call.secrets["editor"]
