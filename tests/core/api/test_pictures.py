@@ -105,6 +105,28 @@ class TestUpload:
 
         assert max(stranger, gone) < 8 * 1024 * 1024
 
+    def test_refuses_one_too_many_at_once_and_takes_it_later(self, call, product, monkeypatch):
+        monkeypatch.setattr("core.api.uploads._MOST_AT_ONCE", 1)
+        address = f"/products/{product.id}/images/upload"
+        head = (
+            f"POST /api{address} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n"
+            f"Authorization: Bearer {call.secrets['editor']}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nExpect: 100-continue\r\n\r\n"
+        )
+
+        def upload():
+            return call("POST", address, files={"image": make_picture()})
+
+        with socket.create_connection(call.address, timeout=20) as first:
+            first.sendall(head.encode())
+            assert b" 100 " in first.recv(65536)  # it is being read
+            refused = upload()
+
+        assert is_problem(refused, 429, "Too many uploads at once")
+        assert refused.headers["Retry-After"] == "5"
+        assert history(call, product) == []
+        wait_for(lambda: upload().status_code == 201)
+
     def test_other_bodies_end_at_a_megabyte(self, call, product):
         note = {"note": "x" * 1024 * 1024}
 
