@@ -16,10 +16,12 @@ from starlette.staticfiles import StaticFiles
 
 from core.api import create_api, picture_route
 from core.api.guard import Guard, page_policy
+from core.api.limits import BodyLimit, SocketLimit, allow_open_files
 from core.app import App, alone, create_app
 from core.errors import DashboardError
 from core.settings import read_settings
 from pages.components import feedback, scrolling, sign_in, wiring
+from pages.components.upload_room import UploadRoom
 
 ROOT = Path(__file__).parent
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
@@ -29,6 +31,7 @@ POLICY = page_policy([STREAMLIT_PAGE.read_text(), scrolling.TO_THE_TOP])
 @asynccontextmanager
 async def lifespan(_server: Any) -> AsyncIterator[None]:
     """Open everything before the first page is served; jobs start beside it."""
+    allow_open_files()
     held = ExitStack()
     try:
         settings = read_settings()
@@ -67,7 +70,10 @@ app = st.App(
     ],
     middleware=[
         Middleware(Guard, app_source=wiring.current_app, policy=POLICY),
+        Middleware(SocketLimit),
+        Middleware(BodyLimit),
         Middleware(sign_in.Doors),
+        Middleware(UploadRoom),
     ],
     lifespan=lifespan,
     on_script_error=feedback.on_script_error,

@@ -75,6 +75,16 @@ class FolderStore:
         """Tell whether ``read`` would find the file."""
         return PICTURE_NAME.match(name) is not None and self.path(name).is_file()
 
+    def find(self, name: str) -> Path:
+        """Return where the file is.
+
+        :raises NotFoundError: if there is no such file
+        """
+        path = self.path(name)
+        if not path.is_file():
+            raise _not_found(name)
+        return path
+
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 

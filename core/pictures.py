@@ -19,6 +19,8 @@ from core.language import _
 from core.picture_store import FolderStore, picture_name, thumbnail_name
 
 MAX_BYTES = 20 * 1024 * 1024
+LARGEST_UPLOAD = MAX_BYTES + 64 * 1024
+"""Bytes of a body with a picture: a multipart body has some around it."""
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 16_384
 THUMBNAIL_SIDE = 400

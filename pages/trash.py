@@ -11,7 +11,7 @@ from core.trash import Deleted, Kind
 from pages.components import undo, url_state, wiring
 from pages.components.dialogs import EMPTY_TRASH, open_dialog
 from pages.components.feedback import say, show_errors
-from pages.components.formats import ago, method, plain, without_pictures
+from pages.components.formats import ago, method, plain
 
 _KINDS = {Kind.OFFER: _("Offer"), Kind.PICTURE: _("Picture"), Kind.NOTE: _("Note")}
 
@@ -72,7 +72,7 @@ def draw_deleted(app: App, deleted: Deleted) -> None:
             facts.append(_("deleted {when}").format(when=ago(row.deleted_at)))
             st.caption(plain(" · ".join(facts)))
             if kind == Kind.NOTE:
-                st.markdown(without_pictures(row.note))
+                st.text(row.note)
         if deleted.waits_for_its_offer:
             st.caption(_("Its offer is in the trash too. Bring that back first."), width="content")
         elif st.button(_("Bring back"), key=f"restore-{kind}-{row.id}", icon=":material/undo:"):

@@ -13,8 +13,8 @@ from fastapi_offline import FastAPIOffline
 from core.api import hotmart, jobs, notes, pictures, problems, products
 from core.api.gate import Brake
 from core.api.guard import page_policy
-from core.api.limits import BodyLimit
 from core.api.pictures import picture_route
+from core.api.uploads import Reception
 from core.app import App
 
 __all__ = ["create_api", "picture_route"]
@@ -46,7 +46,7 @@ def create_api(app: Callable[[], App]) -> FastAPI:
     api.add_route("/docs", _docs, include_in_schema=False)
     api.state.app_source = app
     api.state.brake = Brake()
-    api.add_middleware(BodyLimit)
+    api.state.reception = Reception()
     problems.install(api)
     for part in (products, pictures, notes, jobs, hotmart):
         api.include_router(part.router)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -19,7 +19,7 @@ from core.api.gate import Editor, Here, Viewer
 from core.api.idempotency import IdempotencyKey, once
 from core.api.problems import described
 from core.api.shapes import GenerateOrder, HistoryRow, JobRow, history_row, job_row
-from core.api.uploads import read_picture
+from core.api.uploads import Reception
 from core.app import App
 from core.database import reading, transaction
 from core.errors import NotFoundError
@@ -63,20 +63,21 @@ async def upload(
 ) -> Response:
     """Replace the offer's picture by the file in the multipart field ``image``."""
     await run_in_threadpool(_check_product, app, product_id)  # before anything is read
-    data = await read_picture(request)
+    reception: Reception = request.app.state.reception
+    async with reception.picture(request) as data:
 
-    def work() -> tuple[int, HistoryRow, dict[str, str]]:
-        image = images.replace_image(
-            app.engine,
-            app.store,
-            product_id,
-            data=data,
-            by=actor,
-            now=datetime.now(UTC),
-        )
-        return 201, _row(app, image), {}
+        def work() -> tuple[int, HistoryRow, dict[str, str]]:
+            image = images.replace_image(
+                app.engine,
+                app.store,
+                product_id,
+                data=data,
+                by=actor,
+                now=datetime.now(UTC),
+            )
+            return 201, _row(app, image), {}
 
-    return await run_in_threadpool(once, app, request, actor, data, work)
+        return await run_in_threadpool(once, app, request, actor, data, work)
 
 
 @router.post(
@@ -150,10 +151,11 @@ def picture_route(app: Callable[[], App]) -> Route:
         try:
             if request.headers.get("if-none-match") == headers["ETag"] and app().store.exists(name):
                 return Response(status_code=304, headers=headers)
-            data = await run_in_threadpool(app().store.read, name)
+            path = app().store.find(name)
         except NotFoundError as error:
             return PlainTextResponse(str(error), status_code=404)
-        return Response(data, media_type=media_type_of(name), headers=headers)
+        # In pieces: a whole picture would wait in memory for everyone who does not read it.
+        return FileResponse(path, media_type=media_type_of(name), headers=headers)
 
     return Route(PICTURES_PATH + "{name}", serve, methods=["GET", "HEAD"])
 

@@ -45,7 +45,7 @@ _MEANING = {
     413: "The body is too large",
     415: "The file is not a picture that is taken",
     422: "The request can't be used as it is",
-    429: "Too many wrong tokens; Retry-After says how many seconds to wait",
+    429: "Too many wrong tokens, or uploads at once; Retry-After says how many seconds to wait",
     503: "The database or the job queue is not to be had; try again later",
     507: "The picture can't be stored",
 }

@@ -9,7 +9,7 @@ from core.app import App
 from core.language import _
 from core.models import Product
 from core.pictures import MAX_BYTES
-from pages.components import wiring
+from pages.components import upload_room, wiring
 from pages.components.feedback import say, show_errors
 
 _ENDINGS = ["jpg", "jpeg", "jfif", "png", "apng", "webp", "gif", "avif", "avifs"]
@@ -40,6 +40,7 @@ def draw(app: App, product: Product) -> bool:
         )
         # The field would hand the same file over again at the next rerun: a fresh one takes over.
         st.session_state[counter] = turn + 1
+        upload_room.let_go(file)
         say(_("The picture was replaced. The earlier one is in the history."))
         return True
     return False

@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from core import tokens
 from core.access import COMMAND, Role
 from core.api import create_api
+from core.api.limits import BodyLimit
 from core.app import App
 from core.database import transaction
 from tests.waiting import wait_for
@@ -66,7 +67,7 @@ def serve() -> Iterator[Callable[[App], Caller]]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def serve(app: App) -> Caller:
-        web = Starlette(routes=[Mount("/api", create_api(lambda: app))])
+        web = BodyLimit(Starlette(routes=[Mount("/api", create_api(lambda: app))]))
         server = uvicorn.Server(uvicorn.Config(web, log_level="error", lifespan="off"))
         listener = socket.create_server(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -1,3 +1,4 @@
+import asyncio
 import http.client
 import socket
 import threading
@@ -123,6 +124,23 @@ class TestPictureRoute:
 
         assert (answer.status, answer.headers["Content-Type"]) == (200, "image/webp")
         assert body == picture.thumbnail
+
+    def test_hands_no_more_out_than_a_reader_takes(self, app):
+        name = "ab" * 32 + ".png"
+        app.store.save(name, bytes(1024 * 1024))
+        parts = []
+
+        async def receive():
+            await asyncio.Event().wait()
+
+        async def send(message):
+            parts.append(len(message.get("body", b"")))
+
+        scope = {"type": "http", "method": "GET", "path": PICTURES_PATH + name, "headers": []}
+        asyncio.run(picture_route(lambda: app)(scope, receive, send))
+
+        assert sum(parts) == 1024 * 1024
+        assert max(parts) <= 64 * 1024
 
     def test_lets_browsers_keep_it_and_guess_nothing(self, ask, keep):
         answer, _body = ask(keep()[0])
