@@ -19,6 +19,7 @@ class Action(StrEnum):
     COVERS_ORDERED = "covers_ordered"
     IMAGE_REPLACED = "image_replaced"
     IMAGE_REVERTED = "image_reverted"
+    ORPHANS_REMOVED = "orphans_removed"
     PRODUCT_ADDED = "product_added"
     PRODUCT_CHANGED = "product_changed"
     SAMPLES_ARCHIVED = "samples_archived"

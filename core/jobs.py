@@ -17,8 +17,8 @@ from typing import Any
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
 
-from core import covers, events, sync
-from core.access import SYNC, Actor
+from core import covers, events, orphans, sync
+from core.access import SYNC, UPKEEP, Actor
 from core.database import open_engine, reading, sqlite_module, transaction, use_wal
 from core.errors import DashboardError, StartError
 from core.events import ProductNews
@@ -49,6 +49,8 @@ _STOP_WAIT_S = 3
 _COMMAND_STOP_WAIT_S = 900
 """A command ends only when the covers it took are done: nobody would take them up soon."""
 _MARKETER_FIRST, _SYNC_AFTER = 1, 10
+_REMOVE_ORPHANS = "23 */4 * * *"
+"""Oftener than the once a day that is needed: some machines are on for a few hours only."""
 
 DASHBOARD, COMMAND = "dashboard", "command"
 """Who carries jobs out. Each takes up at its start what its own kind left; at most one command
@@ -230,11 +232,14 @@ class Jobs:
         )
 
     def _schedule(self) -> None:
-        wanted = self.settings.sync_schedule
-        if DBOS.get_schedule("sync"):
-            DBOS.delete_schedule("sync")
-        if wanted:
-            DBOS.create_schedule(schedule_name="sync", workflow_fn=scheduled_sync, schedule=wanted)
+        for name, workflow, wanted in (
+            ("sync", scheduled_sync, self.settings.sync_schedule),
+            ("orphans", scheduled_removal, _REMOVE_ORPHANS),
+        ):
+            if DBOS.get_schedule(name):
+                DBOS.delete_schedule(name)
+            if wanted:
+                DBOS.create_schedule(schedule_name=name, workflow_fn=workflow, schedule=wanted)
 
     def _hand_over_leftovers(self) -> None:
         with reading(self.engine) as session:
@@ -323,7 +328,7 @@ def attach_step(job_id: str) -> None:
     """Show the cover on its offer. Repeated, it changes nothing."""
     jobs = _jobs()
     with _sentences(job_id), transaction(jobs.engine) as session:
-        covers.attach_cover(session, job_id, now=_now())
+        covers.attach_cover(session, jobs.store, job_id, now=_now())
 
 
 @DBOS.step(name="fail")
@@ -346,6 +351,19 @@ def scheduled_step() -> int | None:
     """Write the sync down, as a button would; return nothing if one is under way."""
     run, is_new = _jobs()._begin_sync(Trigger.SCHEDULE, SYNC)
     return run.id if is_new else None
+
+
+@DBOS.workflow(name="scheduled_removal")
+def scheduled_removal(at: datetime, _context: Any) -> None:
+    """Remove the files that nothing needs, because the clock says so."""
+    removal_step()
+
+
+@DBOS.step(name="removal_step")
+def removal_step() -> int:
+    """Remove; return how many files went. Repeated, it finds nothing more."""
+    jobs = _jobs()
+    return orphans.remove_orphans(jobs.engine, jobs.store, by=UPKEEP, now=_now()).total
 
 
 @contextmanager

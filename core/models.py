@@ -326,6 +326,15 @@ class PaidCall(SQLModel, table=True):
     answered_at: datetime | None = _time()
 
 
+class Orphan(SQLModel, table=True):
+    """A picture whose files are in the store although nothing names it."""
+
+    __tablename__ = "orphans"
+
+    digest: str = Field(primary_key=True)
+    found_at: datetime = _moment()
+
+
 class ApiToken(SQLModel, table=True):
     """A key with which another program gets in; the secret itself is not kept."""
 

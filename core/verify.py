@@ -1,9 +1,9 @@
 """Whether every picture that the history names is there, whole; and mending what can be derived."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from io import BytesIO
 
 from PIL import Image
@@ -16,10 +16,8 @@ from core.errors import DashboardError
 from core.images import PICTURES_PATH
 from core.language import _
 from core.models import ProductImage
+from core.orphans import find_orphans
 from core.picture_store import FolderStore, media_type_of, thumbnail_name
-
-_ORPHAN_AFTER_S = 24 * 3600.0
-"""A younger file without a row may be of an upload or a cover that is under way."""
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ class Report:
     mended: list[str] = field(default_factory=list)
     """Thumbnails that were made again."""
     orphans: list[str] = field(default_factory=list)
-    """Files that no row names. They do no harm but take room."""
+    """Files that nothing names any more. They do no harm, and ``orphans.py`` removes them."""
 
     @property
     def is_well(self) -> bool:
@@ -66,13 +64,8 @@ def verify(
             _mend(store, name, report)
         report.checked += 1
     progress(len(users), len(users))
-    known = set(users) | {thumbnail_name(row.digest) for row in rows}
-    now = time.time()
-    report.orphans = sorted(
-        path.name
-        for path in store.files()
-        if path.name not in known and now - path.stat().st_mtime > _ORPHAN_AFTER_S
-    )
+    found = find_orphans(engine, store, now=datetime.now(UTC))
+    report.orphans = sorted(path.name for paths in found.values() for path in paths)
     return report
 
 

@@ -83,7 +83,12 @@ def status(name: str) -> str:
 
 def person(name: str | None) -> str:
     """Return who did something."""
-    known = {"local": _("You"), "sync": _("Automatic"), "command": _("Command line")}
+    known = {
+        "local": _("You"),
+        "sync": _("Automatic"),
+        "upkeep": _("Automatic"),
+        "command": _("Command line"),
+    }
     return known.get(name or "local", str(name))
 
 
@@ -115,6 +120,7 @@ def action(name: str) -> str:
         Action.COVERS_ORDERED: _("ordered first covers"),
         Action.IMAGE_REPLACED: _("replaced a picture"),
         Action.IMAGE_REVERTED: _("went back to a picture"),
+        Action.ORPHANS_REMOVED: _("removed picture files that nothing uses"),
         Action.PRODUCT_ADDED: _("added an offer"),
         Action.PRODUCT_CHANGED: _("changed an offer"),
         Action.SAMPLES_ARCHIVED: _("put the samples away"),

@@ -15,7 +15,7 @@ from core.clients.openai_images import OpenAIImagesPainter
 from core.database import reading, transaction
 from core.errors import NotFoundError, StartError
 from core.images import PICTURES_PATH
-from core.models import CoverJob, JobState, PaidCall, Product, ProductImage, SyncRun
+from core.models import Activity, CoverJob, JobState, PaidCall, Product, ProductImage, SyncRun
 from core.sync import Trigger
 from tests.builders import ANA, NOW, make_job, make_picture, make_product
 from tests.waiting import wait_for
@@ -608,3 +608,23 @@ class TestSchedule:
 
         running_app()
         assert DBOS.get_schedule("sync") is None
+
+    def test_removes_what_nothing_needs_by_the_clock(self, running_app, monkeypatch):
+        monkeypatch.setattr("core.jobs._REMOVE_ORPHANS", "* * * * * *")
+        app = running_app()
+        leftover = app.store.folder / ".0123456789abcdef.part"
+        leftover.touch()
+        os.utime(leftover, (0, 0))
+
+        wait_for(lambda: all_of(app, Activity))
+
+        assert not leftover.exists()
+        assert {(row.actor, row.action) for row in all_of(app, Activity)} == {
+            ("upkeep", "orphans_removed")
+        }
+
+    def test_of_the_removal_is_there_once_however_often_it_starts(self, running_app):
+        for _start in range(2):
+            running_app()
+
+        assert DBOS.get_schedule("orphans")["schedule"] == "23 */4 * * *"

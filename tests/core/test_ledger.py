@@ -196,7 +196,7 @@ class TestACrash:
         assert states() == ["charged"]
         assert list((store.folder / "answers").iterdir()) == []
 
-    def test_leaves_the_cost_that_was_known(self, paint, calls, monkeypatch, engine, job_id):
+    def test_leaves_the_cost_that_was_known(self, paint, calls, monkeypatch, engine, store, job_id):
         def crash(*_args, **_named):
             raise CrashError
 
@@ -208,7 +208,7 @@ class TestACrash:
         paint(Artist(), now=LATER)
 
         with transaction(engine) as session:
-            covers.attach_cover(session, job_id, now=LATER)
+            covers.attach_cover(session, store, job_id, now=LATER)
         assert calls()[0].cost_usd == Decimal("0.05")
 
 
@@ -320,7 +320,8 @@ class TestAnUpgrade:
             session.flush()
             session.add(make_image(product, cost_usd=Decimal("0.25"), restored_from_id=first.id))
         with engine.begin() as connection:  # as it was before there was a ledger
-            connection.execute(text("DROP TABLE paid_calls"))
+            for table in ("paid_calls", "orphans"):
+                connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
         migrate(engine)
