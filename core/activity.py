@@ -20,6 +20,7 @@ class Action(StrEnum):
     IMAGE_REPLACED = "image_replaced"
     IMAGE_REVERTED = "image_reverted"
     ORPHANS_REMOVED = "orphans_removed"
+    PICTURES_CHECKED = "pictures_checked"
     PRODUCT_ADDED = "product_added"
     PRODUCT_CHANGED = "product_changed"
     SAMPLES_ARCHIVED = "samples_archived"

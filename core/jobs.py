@@ -17,14 +17,14 @@ from typing import Any
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
 
-from core import covers, events, orphans, sync
+from core import checks, covers, events, orphans, sync
 from core.access import SYNC, UPKEEP, Actor
 from core.database import open_engine, reading, sqlite_module, transaction, use_wal
 from core.errors import DashboardError, StartError
 from core.events import ProductNews
 from core.language import _
 from core.locks import held
-from core.models import CoverJob, SyncRun
+from core.models import CoverJob, PictureCheck, SyncRun
 from core.painting import Painter
 from core.picture_store import FolderStore
 from core.products import without_picture
@@ -160,6 +160,24 @@ class Jobs:
         with transaction(self.engine) as session:
             return sync.start_run(session, trigger=trigger, by=by, now=_now())
 
+    def start_check(self, *, by: Actor) -> PictureCheck:
+        """Start a check of all pictures, or return the one under way.
+
+        :raises ForbiddenError: if ``by`` is no admin
+        :raises StartError: if the job queue could not be started
+        """
+        self._wait_until_launched()
+        with transaction(self.engine) as session:
+            check, is_new = checks.start_check(session, by=by, now=_now())
+        if is_new:
+            try:
+                _begin_check(check.id or 0)
+            except Exception as error:
+                with transaction(self.engine) as session:
+                    checks.fail_check(session, check.id or 0, _not_queued(), now=_now())
+                raise _not_queued() from error
+        return check
+
     def order_cover(self, product_id: int, *, prompt: str | None, by: Actor) -> CoverJob:
         """Order a cover for an offer; the same order under way is returned instead.
 
@@ -249,6 +267,7 @@ class Jobs:
         elif run and _state(f"sync-{run.id}") in _ENDED:
             with transaction(self.engine) as session:
                 sync.fail_run(session, run.id or 0, _interrupted(), now=_now())
+        self._go_on_with_check()
         for job in covers.unfinished_jobs(self.engine):
             state = _state(job.id)
             if state is None:
@@ -256,6 +275,17 @@ class Jobs:
             elif state in _ENDED:
                 with transaction(self.engine) as session:
                     covers.fail_cover(session, job.id, _interrupted(), now=_now())
+
+    def _go_on_with_check(self) -> None:
+        with reading(self.engine) as session:
+            check = checks.running_check(session)
+        if check is None:
+            return
+        state = _state(f"check-{check.id}")
+        if state in _ENDED:  # by a stop in the middle, without a result
+            DBOS.delete_workflow(f"check-{check.id}")
+        if state is None or state in _ENDED:
+            _begin_check(check.id or 0)
 
     def _wait_until_launched(self) -> None:
         if not self._launched.wait(_START_LIMIT_S) or self._failure:
@@ -287,6 +317,19 @@ def sync_step(run_id: int) -> list[str]:
     """Read, decide, write; return the ids of the cover orders. Safe to repeat."""
     jobs = _jobs()
     return sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id)
+
+
+@DBOS.workflow(name="check")
+def check_pictures(check_id: int) -> None:
+    """Check all pictures."""
+    check_step(check_id)
+
+
+@DBOS.step(name="check_step")
+def check_step(check_id: int) -> None:
+    """Read every picture and write down what was found. Repeated, it begins anew."""
+    jobs = _jobs()
+    checks.run_check(jobs.engine, jobs.store, check_id, is_stopped=jobs._closed.is_set)
 
 
 @DBOS.workflow(name="event")
@@ -420,6 +463,11 @@ def _interrupted() -> DashboardError:
 def _enqueue_sync(run_id: int) -> None:
     with SetWorkflowID(f"sync-{run_id}"):
         DBOS.enqueue_workflow(SYNC_QUEUE, sync_offers, run_id)
+
+
+def _begin_check(check_id: int) -> None:
+    with SetWorkflowID(f"check-{check_id}"):
+        DBOS.start_workflow(check_pictures, check_id)
 
 
 def _now() -> datetime:

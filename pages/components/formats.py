@@ -120,6 +120,7 @@ def action(name: str) -> str:
         Action.COVERS_ORDERED: _("ordered first covers"),
         Action.IMAGE_REPLACED: _("replaced a picture"),
         Action.IMAGE_REVERTED: _("went back to a picture"),
+        Action.PICTURES_CHECKED: _("had all pictures checked"),
         Action.ORPHANS_REMOVED: _("removed picture files that nothing uses"),
         Action.PRODUCT_ADDED: _("added an offer"),
         Action.PRODUCT_CHANGED: _("changed an offer"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from core import activity, covers, images, notes, orphans, people, products, sync, tokens
+from core import activity, checks, covers, images, notes, orphans, people, products, sync, tokens
 from core.access import Actor, Role
 from core.activity import Action, list_activity, record
 from core.database import reading, transaction
@@ -79,6 +79,9 @@ CHANGES = {
     ),
     "images.revert": by_editor(
         lambda s, at, **by: images.revert(s, at.product, at.image, **by), Action.IMAGE_REVERTED
+    ),
+    "checks.start_check": by_admin(
+        lambda s, at, **by: checks.start_check(s, **by), Action.PICTURES_CHECKED, detail="1"
     ),
     "orphans.remove_orphans": by_admin(
         lambda s, at, **by: orphans.remove_orphans(at.engine, at.store, **by),
@@ -271,7 +274,7 @@ class TestEveryChange:
         assert everything()[0] == tables
 
     def test_is_in_the_table_above(self):
-        modules = (activity, covers, images, notes, orphans, people, products, sync, tokens)
+        modules = (activity, checks, covers, images, notes, orphans, people, products, sync, tokens)
 
         known = {
             f"{module.__name__.removeprefix('core.')}.{name}"

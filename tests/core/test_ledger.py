@@ -320,7 +320,7 @@ class TestAnUpgrade:
             session.flush()
             session.add(make_image(product, cost_usd=Decimal("0.25"), restored_from_id=first.id))
         with engine.begin() as connection:  # as it was before there was a ledger
-            for table in ("paid_calls", "orphans"):
+            for table in ("paid_calls", "orphans", "picture_checks"):
                 connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
 
