@@ -61,3 +61,5 @@ COMMAND = Actor("command", Role.ADMIN)
 """Whoever may run commands on the machine."""
 SYNC = Actor("sync", Role.EDITOR)
 """What happens by itself: a sync, Hotmart's events, the clock."""
+UPKEEP = Actor("upkeep", Role.ADMIN)
+"""What keeps the house in order by itself."""

@@ -21,6 +21,8 @@ class Action(StrEnum):
     IMAGE_REVERTED = "image_reverted"
     IMAGE_DELETED = "image_deleted"
     IMAGE_RESTORED = "image_restored"
+    ORPHANS_REMOVED = "orphans_removed"
+    PICTURES_CHECKED = "pictures_checked"
     PRODUCT_ADDED = "product_added"
     PRODUCT_CHANGED = "product_changed"
     PRODUCT_DELETED = "product_deleted"

@@ -37,7 +37,7 @@ from core.errors import (
     Problem,
     ServiceError,
 )
-from core.images import Making, StoredPicture, add_image, store_picture
+from core.images import Making, StoredPicture, add_image, is_kept, store_picture
 from core.language import _
 from core.ledger import CallState
 from core.models import ACTIVE_STATES, CoverJob, JobState, Method, PaidCall, Product
@@ -220,7 +220,8 @@ def paint_cover(
             permanent=True,
         ) from error
     keep = _once_there_is_room().wraps(store_picture) if call_id else store_picture
-    painted = asdict(keep(store, picture)) | {
+    stored = keep(store, picture)
+    painted = asdict(stored) | {
         "prompt": prompt or None,
         "is_paid": painter.is_paid,
         "model": painting.model,
@@ -229,6 +230,8 @@ def paint_cover(
         "cost_usd": None if painting.cost_usd is None else str(painting.cost_usd),
     }
     with transaction(engine) as session:
+        if not is_kept(session, store, stored):
+            store_picture(store, picture)  # an orphan of an earlier try, removed a moment ago
         get_job(session, job_id).painted = json.dumps(painted)
     if call_id:
         store.drop_answer(call_id)
@@ -283,8 +286,11 @@ def _once_there_is_room() -> Retrying:
     )
 
 
-def attach_cover(session: Session, job_id: str, *, now: datetime) -> int | None:
-    """Show a painted cover on its offer; a second time changes nothing. Return the image's id."""
+def attach_cover(session: Session, store: FolderStore, job_id: str, *, now: datetime) -> int | None:
+    """Show a painted cover on its offer; a second time changes nothing. Return the image's id.
+
+    :raises StorageError: if the store has not got the cover
+    """
     job = get_job(session, job_id)
     if job.state not in ACTIVE_STATES or not job.painted:
         return job.image_id
@@ -292,6 +298,7 @@ def attach_cover(session: Session, job_id: str, *, now: datetime) -> int | None:
     cost = painted["cost_usd"]
     image = add_image(
         session,
+        store,
         job.product_id,
         picture=StoredPicture(**{name: painted[name] for name in StoredPicture.__slots__}),
         making=Making(

@@ -14,14 +14,16 @@ from sqlmodel import Session, col, select
 from core import decoding, pictures
 from core.access import Actor, Role
 from core.activity import Action, record
-from core.database import fetch, transaction
+from core.database import fetch, lock, transaction
 from core.errors import ConflictError, NotFoundError
 from core.language import _
 from core.models import Method, Product, ProductImage
-from core.picture_store import FolderStore, thumbnail_name
+from core.picture_store import FolderStore, StorageError, thumbnail_name
 from core.pictures import Picture
 from core.products import get_product
 
+PICTURES_LOCK = "pictures"
+"""Held by whoever names picture files in a row, and by whoever removes what no row names."""
 PICTURES_PATH = "/app/static/pictures/"
 """Where picture files are served. Streamlit's own image element takes addresses below it."""
 
@@ -65,6 +67,15 @@ def store_picture(store: FolderStore, picture: Picture) -> StoredPicture:
     )
 
 
+def is_kept(session: Session, store: FolderStore, picture: StoredPicture) -> bool:
+    """Whether the files of a picture are there, and stay until this transaction ends.
+
+    For whoever is about to name them in a row: ``orphans.py`` asks under the same lock.
+    """
+    lock(session, PICTURES_LOCK)
+    return store.exists(picture.name) and store.exists(thumbnail_name(picture.digest))
+
+
 def replace_image(
     engine: Engine,
     store: FolderStore,
@@ -79,19 +90,21 @@ def replace_image(
     :raises ForbiddenError: if ``by`` is no editor
     :raises InvalidInputError: if the file isn't a picture we take; nothing is changed
     :raises NotFoundError: if the offer is gone
+    :raises StorageError: if the disk does not take it
     """
     by.require(Role.EDITOR)
     stored = store_picture(store, decoding.accept_upload(data))
     making = Making(Method.MANUAL_UPLOAD, by.name)
     with transaction(engine) as session:
         get_product(session, product_id, lock=True)  # in the trash, an upload has lost its place
-        image = add_image(session, product_id, picture=stored, making=making, now=now)
+        image = add_image(session, store, product_id, picture=stored, making=making, now=now)
         _record(session, by, Action.IMAGE_REPLACED, image, now=now)
         return image
 
 
 def add_image(
     session: Session,
+    store: FolderStore,
     product_id: int,
     *,
     picture: StoredPicture,
@@ -105,8 +118,13 @@ def add_image(
     An offer in the trash gets it too: it was paid for.
 
     :raises NotFoundError: if the offer is gone
+    :raises StorageError: if the store has not, or no longer, got the picture
     """
     product = get_product(session, product_id, lock=True, in_trash_too=True)
+    if not is_kept(session, store, picture):
+        raise StorageError(
+            _("The file of this picture is no longer there, so nothing was changed. Try again.")
+        )
     image = ProductImage(
         product_id=product_id,
         image_url=PICTURES_PATH + picture.name,

@@ -27,8 +27,8 @@ from tenacity import (
     wait_exponential,
 )
 
-from core import covers, events, sync
-from core.access import SYNC, Actor
+from core import checks, covers, events, orphans, sync
+from core.access import SYNC, UPKEEP, Actor
 from core.database import (
     DatabaseError,
     open_engine,
@@ -42,7 +42,7 @@ from core.events import ProductNews
 from core.language import _
 from core.ledger import AccountRefusedError
 from core.locks import held
-from core.models import CoverJob, SyncRun
+from core.models import CoverJob, PictureCheck, SyncRun
 from core.painting import Painter
 from core.picture_store import FolderStore
 from core.products import without_picture
@@ -68,6 +68,8 @@ _STOP_WAIT_S = 3
 _COMMAND_STOP_WAIT_S = 900
 """A command ends only when the covers it took are done: nobody would take them up soon."""
 _MARKETER_FIRST, _SYNC_AFTER = 1, 10
+_REMOVE_ORPHANS = "23 */4 * * *"
+"""Oftener than the once a day that is needed: some machines are on for a few hours only."""
 
 DASHBOARD, COMMAND = "dashboard", "command"
 """Who carries jobs out. Each takes up at its start what its own kind left; at most one command
@@ -221,6 +223,24 @@ class Jobs:
         with transaction(self.engine) as session:
             return sync.start_run(session, trigger=trigger, by=by, now=_now())
 
+    def start_check(self, *, by: Actor) -> PictureCheck:
+        """Start a check of all pictures, or return the one under way.
+
+        :raises ForbiddenError: if ``by`` is no admin
+        :raises StartError: if the job queue could not be started
+        """
+        self._wait_until_launched()
+        with transaction(self.engine) as session:
+            check, is_new = checks.start_check(session, by=by, now=_now())
+        if is_new:
+            try:
+                _begin_check(check.id or 0)
+            except Exception as error:
+                with transaction(self.engine) as session:
+                    checks.fail_check(session, check.id or 0, _not_queued(), now=_now())
+                raise _not_queued() from error
+        return check
+
     def order_cover(self, product_id: int, *, prompt: str | None, by: Actor) -> CoverJob:
         """Order a cover for an offer; the same order under way is returned instead.
 
@@ -297,11 +317,14 @@ class Jobs:
         )
 
     def _schedule(self) -> None:
-        wanted = self.settings.sync_schedule
-        if DBOS.get_schedule("sync"):
-            DBOS.delete_schedule("sync")
-        if wanted:
-            DBOS.create_schedule(schedule_name="sync", workflow_fn=scheduled_sync, schedule=wanted)
+        for name, workflow, wanted in (
+            ("sync", scheduled_sync, self.settings.sync_schedule),
+            ("orphans", scheduled_removal, _REMOVE_ORPHANS),
+        ):
+            if DBOS.get_schedule(name):
+                DBOS.delete_schedule(name)
+            if wanted:
+                DBOS.create_schedule(schedule_name=name, workflow_fn=workflow, schedule=wanted)
 
     def _hand_over_leftovers(self) -> None:
         with reading(self.engine) as session:
@@ -311,6 +334,7 @@ class Jobs:
         elif run and _state(f"sync-{run.id}") in _ENDED:
             with transaction(self.engine) as session:
                 sync.fail_run(session, run.id or 0, _interrupted(), now=_now())
+        self._go_on_with_check()
         for job in covers.unfinished_jobs(self.engine):
             priority = _SYNC_AFTER if job.is_first else _MARKETER_FIRST
             state, second = _state(job.id), _again(job.id)
@@ -322,6 +346,17 @@ class Jobs:
             elif state in _ENDED and _state(second) in _ENDED:
                 with transaction(self.engine) as session:
                     covers.fail_cover(session, job.id, _interrupted(), now=_now())
+
+    def _go_on_with_check(self) -> None:
+        with reading(self.engine) as session:
+            check = checks.running_check(session)
+        if check is None:
+            return
+        state = _state(f"check-{check.id}")
+        if state in _ENDED:  # by a stop in the middle, without a result
+            DBOS.delete_workflow(f"check-{check.id}")
+        if state is None or state in _ENDED:
+            _begin_check(check.id or 0)
 
     def _wait_until_launched(self) -> None:
         if not self._launched.wait(_START_LIMIT_S) or self._failure:
@@ -361,6 +396,19 @@ def sync_step(run_id: int) -> list[str]:
     """Read, decide, write; return the ids of the cover orders. Safe to repeat."""
     jobs = _jobs()
     return jobs.patiently(lambda: sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id))
+
+
+@DBOS.workflow(name="check")
+def check_pictures(check_id: int) -> None:
+    """Check all pictures."""
+    check_step(check_id)
+
+
+@DBOS.step(name="check_step")
+def check_step(check_id: int) -> None:
+    """Read every picture and write down what was found. Repeated, it begins anew."""
+    jobs = _jobs()
+    checks.run_check(jobs.engine, jobs.store, check_id, is_stopped=jobs._closed.is_set)
 
 
 @DBOS.workflow(name="event")
@@ -418,7 +466,7 @@ def attach_step(job_id: str) -> None:
 
     def attach() -> None:
         with transaction(jobs.engine) as session:
-            covers.attach_cover(session, job_id, now=_now())
+            covers.attach_cover(session, jobs.store, job_id, now=_now())
 
     with _sentences(job_id):
         jobs.patiently(attach)
@@ -461,6 +509,19 @@ def scheduled_step() -> int | None:
     """Write the sync down, as a button would; return nothing if one is under way."""
     run, is_new = _jobs()._begin_sync(Trigger.SCHEDULE, SYNC)
     return run.id if is_new else None
+
+
+@DBOS.workflow(name="scheduled_removal")
+def scheduled_removal(at: datetime, _context: Any) -> None:
+    """Remove the files that nothing needs, because the clock says so."""
+    removal_step()
+
+
+@DBOS.step(name="removal_step")
+def removal_step() -> int:
+    """Remove; return how many files went. Repeated, it finds nothing more."""
+    jobs = _jobs()
+    return orphans.remove_orphans(jobs.engine, jobs.store, by=UPKEEP, now=_now()).total
 
 
 @contextmanager
@@ -530,6 +591,11 @@ def _drop(job_ids: Sequence[str]) -> None:
         some = list(job_ids[start : start + 1000])
         queued = DBOS.list_workflows(workflow_ids=some, status="ENQUEUED", load_input=False)
         DBOS.cancel_workflows([flow.workflow_id for flow in queued])
+
+
+def _begin_check(check_id: int) -> None:
+    with SetWorkflowID(f"check-{check_id}"):
+        DBOS.start_workflow(check_pictures, check_id)
 
 
 def _now() -> datetime:

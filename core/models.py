@@ -351,6 +351,39 @@ class PaidCall(SQLModel, table=True):
     answered_at: datetime | None = _time()
 
 
+class PictureCheck(SQLModel, table=True):
+    """One check of all pictures: who asked for it, how far it is, what it found."""
+
+    __tablename__ = "picture_checks"
+    __table_args__ = (
+        Index("ux_picture_checks_running", "state", unique=True, sqlite_where=_is_running,
+              postgresql_where=_is_running),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, primary_key=True)
+    state: str = JobState.RUNNING
+    asked_by: str
+    started_at: datetime = _moment()
+    finished_at: datetime | None = _time()
+    done: int = 0
+    total: int | None = None
+    lost: int = 0
+    mended: int = 0
+    orphans: int = 0
+    lost_ones: str = "[]"
+    """JSON: file, why, and the offers' ids; of the first ones only if there are very many."""
+    error: str | None = None
+
+
+class Orphan(SQLModel, table=True):
+    """A picture whose files are in the store although nothing names it."""
+
+    __tablename__ = "orphans"
+
+    digest: str = Field(primary_key=True)
+    found_at: datetime = _moment()
+
+
 class ApiToken(SQLModel, table=True):
     """A key with which another program gets in; the secret itself is not kept."""
 

@@ -104,7 +104,7 @@ class FolderStore:
             ) from error
 
     def save(self, name: str, data: bytes, *, again: bool = False) -> None:
-        """Keep ``data`` under ``name``, durably. Does nothing if the name is taken already.
+        """Keep ``data`` under ``name``, durably. What is there already only becomes new again.
 
         With ``again`` it takes the place of what is there, in one step.
 
@@ -113,7 +113,7 @@ class FolderStore:
         path = self.path(name)
         try:
             path.parent.mkdir(exist_ok=True)
-            if again or not path.exists():
+            if again or not _renew(path):
                 _write_whole(path, data)
             # Even if the file was there: another process may have renamed it a moment ago and
             # not have come this far, and our caller is about to write a row that relies on it.
@@ -127,6 +127,15 @@ class FolderStore:
         for path in self.folder.glob("??/*"):
             if PICTURE_NAME.match(path.name):
                 yield path
+
+    def leftovers(self) -> Iterator[Path]:
+        """Yield every file that a crash left half written, if it is not being written now."""
+        for pattern in (".*.part", "*/.*.part"):
+            yield from self.folder.glob(pattern)
+
+    def answers(self) -> Iterator[Path]:
+        """Yield the kept answers to paid calls, each named by its call."""
+        yield from self.folder.glob("answers/call-*")
 
     def keep_answer(self, call_id: str, data: bytes) -> None:
         """Keep what a paid call brought, durably, before anything is done with it.
@@ -240,6 +249,15 @@ def _write_whole(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _renew(path: Path) -> bool:
+    """Make a file as young as one just written, so that nobody takes it for forgotten."""
+    try:
+        os.utime(path)
+        return True
+    except OSError:  # gone, or somebody else's: written anew in both cases
+        return False
 
 
 def _rename(part: Path, path: Path) -> None:

@@ -14,7 +14,7 @@ from core.activity import Action
 from core.app import App
 from core.database import describe, reading
 from core.language import _
-from pages.components import people_section, tokens_section, wiring
+from pages.components import check_section, people_section, tokens_section, wiring
 from pages.components.feedback import show_errors
 from pages.components.formats import action, call_state, dollars, moment, person, plain
 
@@ -133,8 +133,8 @@ def draw_activity(app: App, actor: Actor) -> None:
     st.text("\n".join(lines))
 
 
-def draw_installation(app: App) -> None:
-    """Draw where data lies, and the versions of what Capista is built on."""
+def draw_installation(app: App, actor: Actor) -> None:
+    """Draw where data lies, whether it is whole, and what Capista is built on."""
     st.subheader(_("Where data lies"))
     draw_facts(
         {
@@ -143,6 +143,7 @@ def draw_installation(app: App) -> None:
             _("Pictures"): app.settings.pictures,
         }
     )
+    check_section.draw(app, actor)
     st.subheader(_("Versions"))
     parts = ("streamlit", "sqlmodel", "dbos", "openai", "pillow", "fastapi")
     draw_facts({"python": platform.python_version()} | {name: version(name) for name in parts})
@@ -174,4 +175,4 @@ with show_errors():
     with done:
         draw_activity(app, actor)
     with installation:
-        draw_installation(app)
+        draw_installation(app, actor)

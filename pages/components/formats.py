@@ -96,7 +96,12 @@ def status(name: str) -> str:
 
 def person(name: str | None) -> str:
     """Return who did something."""
-    known = {"local": _("You"), "sync": _("Automatic"), "command": _("Command line")}
+    known = {
+        "local": _("You"),
+        "sync": _("Automatic"),
+        "upkeep": _("Automatic"),
+        "command": _("Command line"),
+    }
     return known.get(name or "local", str(name))
 
 
@@ -130,6 +135,8 @@ def action(name: str) -> str:
         Action.IMAGE_REVERTED: _("went back to a picture"),
         Action.IMAGE_DELETED: _("deleted a picture"),
         Action.IMAGE_RESTORED: _("brought a picture back"),
+        Action.PICTURES_CHECKED: _("had all pictures checked"),
+        Action.ORPHANS_REMOVED: _("removed picture files that nothing uses"),
         Action.PRODUCT_ADDED: _("added an offer"),
         Action.PRODUCT_CHANGED: _("changed an offer"),
         Action.PRODUCT_DELETED: _("deleted an offer"),

@@ -284,7 +284,7 @@ class TestVerify:
         before = everything(engine)
         harm(store.path(name))
 
-        (line,) = verify(engine, store).lost
+        line = str(*verify(engine, store).lost)
 
         assert line.startswith(f"{name}: {said} (offer {product.id}, picture ")
         assert line.count("offer") == 2  # the upload, and the return to it

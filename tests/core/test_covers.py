@@ -20,6 +20,7 @@ from core.errors import (
 from core.ledger import CallState
 from core.models import CoverJob, JobState, Product, ProductImage
 from core.painting import Painting
+from core.picture_store import thumbnail_name
 from core.products import summarise
 from core.settings import read_settings
 from tests.builders import (
@@ -100,10 +101,10 @@ def paint(engine, store, paid):
 
 
 @pytest.fixture
-def attach(engine):
+def attach(engine, store):
     def attach(job_id):
         with transaction(engine) as session:
-            return covers.attach_cover(session, job_id, now=LATER)
+            return covers.attach_cover(session, store, job_id, now=LATER)
 
     return attach
 
@@ -395,9 +396,12 @@ class TestAttachCover:
         assert shown() == history()[1].image_url
         assert len(history()) == 2
 
-    def test_keeps_an_unknown_cost_unknown(self, engine, product, attach, history):
+    def test_keeps_an_unknown_cost_unknown(self, engine, store, product, attach, history):
+        answer = painted_answer(cost_usd=None)
+        store.save(json.loads(answer)["name"], b"x")
+        store.save(thumbnail_name(json.loads(answer)["digest"]), b"x")
         with transaction(engine) as session:
-            job = make_job(product, state=JobState.RUNNING, painted=painted_answer(cost_usd=None))
+            job = make_job(product, state=JobState.RUNNING, painted=answer)
             session.add(job)
 
         attach(job.id)

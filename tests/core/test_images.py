@@ -171,6 +171,7 @@ class TestAddImage:
             with transaction(engine) as session:
                 return images.add_image(
                     session,
+                    store,
                     product.id,
                     **{"picture": stored, "making": UPLOAD, "now": NOW} | arguments,
                 )

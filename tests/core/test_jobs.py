@@ -10,14 +10,24 @@ import pytest
 from dbos import DBOS
 from sqlmodel import select
 
-from core import covers, images, ledger, sync
+from core import checks, covers, images, ledger, sync
 from core.clients.openai_images import OpenAIImagesPainter
 from core.database import reading, transaction
-from core.errors import NotFoundError, StartError
+from core.errors import ForbiddenError, NotFoundError, StartError
 from core.images import PICTURES_PATH
-from core.models import CoverJob, JobState, PaidCall, Product, ProductImage, SyncRun
+from core.models import (
+    Activity,
+    CoverJob,
+    JobState,
+    PaidCall,
+    PictureCheck,
+    Product,
+    ProductImage,
+    SyncRun,
+)
+from core.picture_store import thumbnail_name
 from core.sync import Trigger
-from tests.builders import ANA, NOW, make_job, make_picture, make_product
+from tests.builders import ANA, BOSS, NOW, make_job, make_picture, make_product
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -652,6 +662,109 @@ class TestADeath:
         assert [run.state for run in all_of(app, SyncRun)] == [JobState.SUCCEEDED]
 
 
+class TestStartCheck:
+    @pytest.fixture
+    def pictures(self, running_app):
+        """A running App with three offers, each with an uploaded picture."""
+        app = running_app()
+        for product_id, colour in zip(add_products(app, 3), ("red", "green", "blue"), strict=True):
+            images.replace_image(
+                app.engine, app.store, product_id, data=make_picture(colour), by=ANA, now=NOW
+            )
+        return app
+
+    def ended(self, app):
+        """Wait for the end of the newest check and return it."""
+
+        def newest():
+            with reading(app.engine) as session:
+                return checks.last_check(session)
+
+        wait_for(lambda: newest().finished_at)
+        return newest()
+
+    @pytest.fixture
+    def slowly(self, pictures, monkeypatch):
+        """Lets a check begin to read, and go on only when the second event is set."""
+        begun, go_on = threading.Event(), threading.Event()
+        read = pictures.store.read
+
+        def read_slowly(name):
+            begun.set()
+            go_on.wait(20)
+            return read(name)
+
+        monkeypatch.setattr(pictures.store, "read", read_slowly)
+        return begun, go_on
+
+    def test_tells_what_was_found(self, pictures):
+        lost, harmed, _whole = all_of(pictures, ProductImage)
+        pictures.store.path(lost.image_url.removeprefix(PICTURES_PATH)).unlink()
+        pictures.store.path(thumbnail_name(harmed.digest)).unlink()
+
+        pictures.jobs.start_check(by=BOSS)
+
+        check = self.ended(pictures)
+        assert (check.state, check.asked_by) == (JobState.SUCCEEDED, BOSS.name)
+        assert (check.done, check.total, check.lost, check.mended, check.orphans) == (3, 3, 1, 1, 0)
+        with reading(pictures.engine) as session:
+            (found,) = checks.lost_pictures(session, check)
+        assert (found.product_id, found.why) == (lost.product_id, "missing")
+        assert pictures.store.exists(thumbnail_name(harmed.digest))
+
+    def test_is_refused_to_an_editor(self, pictures):
+        with pytest.raises(ForbiddenError):
+            pictures.jobs.start_check(by=ANA)
+
+        assert all_of(pictures, PictureCheck) == []
+
+    def test_joins_the_check_under_way(self, pictures, slowly):
+        _begun, go_on = slowly
+        first = pictures.jobs.start_check(by=BOSS)
+        second = pictures.jobs.start_check(by=BOSS)
+        go_on.set()
+
+        assert first.id == second.id
+        assert self.ended(pictures).done == 3
+        assert len(all_of(pictures, PictureCheck)) == 1
+
+    def test_that_fails_says_so_and_can_be_repeated(self, pictures, monkeypatch):
+        def break_down(*_arguments, **_named):
+            raise ValueError("secret reason")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("core.checks.verify", break_down)
+            pictures.jobs.start_check(by=BOSS)
+            failed = self.ended(pictures)
+        pictures.jobs.start_check(by=BOSS)
+
+        assert failed.state == JobState.FAILED
+        assert failed.error == "Something unexpected went wrong during the check. Try again."
+        assert self.ended(pictures).state == JobState.SUCCEEDED
+
+    def test_that_was_written_down_and_not_handed_over_is_made_at_the_next_start(
+        self, pictures, running_app
+    ):
+        with transaction(pictures.engine) as session:
+            checks.start_check(session, by=BOSS, now=NOW)
+
+        assert self.ended(running_app()).state == JobState.SUCCEEDED
+
+    def test_in_whose_midst_capista_is_stopped_is_made_at_the_next_start(
+        self, pictures, running_app, slowly
+    ):
+        begun, go_on = slowly
+        check = pictures.jobs.start_check(by=BOSS)
+        assert begun.wait(20)
+        pictures.jobs._closed.set()  # as close() does first
+        go_on.set()
+
+        again = self.ended(running_app())
+
+        assert (again.id, again.state, again.done) == (check.id, JobState.SUCCEEDED, 3)
+        assert len(all_of(pictures, PictureCheck)) == 1
+
+
 class TestSchedule:
     def test_starts_syncs_by_the_clock(self, running_app, hotmart, to_hotmart):
         hotmart.seed_catalogue(products=1)
@@ -671,3 +784,23 @@ class TestSchedule:
 
         running_app()
         assert DBOS.get_schedule("sync") is None
+
+    def test_removes_what_nothing_needs_by_the_clock(self, running_app, monkeypatch):
+        monkeypatch.setattr("core.jobs._REMOVE_ORPHANS", "* * * * * *")
+        app = running_app()
+        leftover = app.store.folder / ".0123456789abcdef.part"
+        leftover.touch()
+        os.utime(leftover, (0, 0))
+
+        wait_for(lambda: all_of(app, Activity))
+
+        assert not leftover.exists()
+        assert {(row.actor, row.action) for row in all_of(app, Activity)} == {
+            ("upkeep", "orphans_removed")
+        }
+
+    def test_of_the_removal_is_there_once_however_often_it_starts(self, running_app):
+        for _start in range(2):
+            running_app()
+
+        assert DBOS.get_schedule("orphans")["schedule"] == "23 */4 * * *"

@@ -204,7 +204,7 @@ class TestACrash:
         assert states() == ["charged"]
         assert list((store.folder / "answers").iterdir()) == []
 
-    def test_leaves_the_cost_that_was_known(self, paint, calls, monkeypatch, engine, job_id):
+    def test_leaves_the_cost_that_was_known(self, paint, calls, monkeypatch, engine, store, job_id):
         def crash(*_args, **_named):
             raise CrashError
 
@@ -216,7 +216,7 @@ class TestACrash:
         paint(Artist(), now=LATER)
 
         with transaction(engine) as session:
-            covers.attach_cover(session, job_id, now=LATER)
+            covers.attach_cover(session, store, job_id, now=LATER)
         assert calls()[0].cost_usd == Decimal("0.05")
 
 

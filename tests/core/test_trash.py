@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from core.models import (
 )
 from core.painting import Painting
 from core.picture_store import open_store
+from core.pictures import accept_painting
 from core.products import ARCHIVED, Filter
 from core.settings import read_settings
 from core.trash import Amounts, Kind
@@ -248,7 +250,7 @@ class TestACoverOfADeletedOffer:
 
         paint(job.id)
         with transaction(engine) as session:
-            covers.attach_cover(session, job.id, now=LATER)
+            covers.attach_cover(session, store, job.id, now=LATER)
 
         with reading(engine) as session:
             (image,) = session.exec(select(ProductImage)).all()
@@ -256,12 +258,13 @@ class TestACoverOfADeletedOffer:
         assert self.asked == []
         assert (kept.current_image_id, kept.deleted_at) == (image.id, NOW)
 
-    def test_that_is_painted_is_attached(self, engine, add):
+    def test_that_is_painted_is_attached(self, engine, store, add):
         product = add(make_product(deleted_at=NOW))
-        job = add(make_job(product, painted=painted_answer()))
+        stored = images.store_picture(store, accept_painting(make_picture()))
+        job = add(make_job(product, painted=painted_answer(**asdict(stored))))
 
         with transaction(engine) as session:
-            image_id = covers.attach_cover(session, job.id, now=LATER)
+            image_id = covers.attach_cover(session, store, job.id, now=LATER)
 
         with reading(engine) as session:
             assert session.get_one(Product, product.id).current_image_id == image_id
@@ -403,8 +406,10 @@ class TestEmptyTrash:
         )
         with transaction(engine) as session:
             making = Making(Method.AI_GENERATED, "Ana", job_id="cover-x")
-            stored = images.StoredPicture("x.png", "0" * 64, "image/png", 1, 1, 1)
-            second = images.add_image(session, product.id, picture=stored, making=making, now=NOW)
+            stored = images.store_picture(store, accept_painting(make_picture("blue")))
+            second = images.add_image(
+                session, store, product.id, picture=stored, making=making, now=NOW
+            )
             session.add(make_job(product, state=JobState.SUCCEEDED, image_id=second.id))
             back = images.revert(session, product.id, first.id, by=ANA, now=NOW)
             images.delete_image(session, product.id, first.id, by=ANA, now=NOW)

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.access import LOCAL, Actor, Role
 from core.app import App
 from core.database import transaction
-from core.models import CoverJob, SyncRun
+from core.models import CoverJob, PictureCheck, SyncRun
 from core.site import LOOPBACK, Site
 from pages.components import wiring
 from tests.builders import NOW
@@ -37,6 +37,10 @@ class OrderBook:
     def start_sync(self, trigger: str, *, by: Actor) -> SyncRun:
         self.orders.append(("sync", trigger))
         return SyncRun(id=1, trigger=trigger, started_at=NOW)
+
+    def start_check(self, *, by: Actor) -> PictureCheck:
+        self.orders.append(("check",))
+        return PictureCheck(id=1, asked_by=by.name, started_at=NOW)
 
 
 @dataclass

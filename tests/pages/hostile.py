@@ -84,7 +84,9 @@ def fill(app: App, words: str) -> int:
         product.cover_job_id = job.id
         session.add(make_note(product, note=words, author=words))
         session.add(make_call(product_id=product.id, model=words, asked_by=words))
-        images.add_image(session, product.id or 0, picture=stored, making=making, now=NOW)
+        images.add_image(
+            session, app.store, product.id or 0, picture=stored, making=making, now=NOW
+        )
         activity.record(session, stranger, Action.TOKEN_REVOKED, now=NOW, detail=words)
         activity.record(session, stranger, Action.NOTE_ADDED, now=NOW, product_id=product.id)
         token = "".join(c for c in words if c.isprintable())[: tokens.LONGEST_NAME].strip() or "x"

@@ -55,12 +55,13 @@ ACTIONS = [
     ("settings", {}, None, "remove-person-1", Role.ADMIN),
     ("settings", {}, None, "token-create", Role.ADMIN),
     ("settings", {}, None, "revoke-token-1", Role.ADMIN),
+    ("settings", {}, None, "check-pictures", Role.ADMIN),
 ]
 IDS = [f"{page}:{key}" for page, _address, _first, key, _role in ACTIONS]
 AT_ONCE = {"sync", "make-missing", "archive-samples", "retry-1", "generate-1", "revert-1"} | {
     "panel-retry-1", "pin-1", "delete-1", "undo-delete", "remove-person-1", "revoke-token-1",
     "delete-image-1", "delete-offer-1", "restore-note-2", "restore-picture-3", "restore-offer-3",
-    "empty-trash-now",
+    "empty-trash-now", "check-pictures",
 }  # fmt: skip
 """What changes something by a click alone, so that the tests below could fail."""
 LESS = {Role.EDITOR: Role.VIEWER, Role.ADMIN: Role.EDITOR}
