@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format
+.PHONY: help run test check bench soak format
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -28,6 +28,9 @@ check: $(VENV)/.ready-dev  ## what CI runs: lint, types, the import rule, the te
 bench: $(VENV)/.ready-dev  ## measure, and print the table of figures
 	$(PY) -m tests.browser
 	$(PY) -m benchmarks
+
+soak: $(VENV)/.ready-dev  ## kill a busy server 500 times and count what is lost; takes 40 minutes
+	$(PY) -m tests.proof.soak --kills 500
 
 format: $(VENV)/.ready-dev  ## put the code into the project's form
 	$(VENV)/bin/ruff check --fix .

@@ -26,7 +26,7 @@ from core.database import migrate, open_engine
 from core.errors import DashboardError, StartError
 from core.images import PICTURES_PATH
 from core.language import _
-from core.picture_store import PICTURE_NAME, FolderStore, thumbnail_name
+from core.picture_store import PICTURE_NAME, FolderStore, sync_folder, thumbnail_name
 
 _FORMAT = 1
 _DATABASE, _MANIFEST, _PICTURES = "dashboard.db", "manifest.json", "pictures/"
@@ -80,6 +80,7 @@ def back_up(
             with part.open("rb") as written:
                 os.fsync(written.fileno())
             part.rename(file)
+            sync_folder(file.parent)
     except OSError as error:
         raise BackupError(
             _(

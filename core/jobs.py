@@ -4,6 +4,7 @@ Orders are rows of our own tables, written first; DBOS carries them out under th
 order whose job was never handed over (a crash in between) is handed over at the next start.
 """
 
+import functools
 import hashlib
 import itertools
 import logging
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy import Engine
@@ -51,6 +52,7 @@ from core.sync import Catalogue, Trigger
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 APPLICATION_VERSION = "1"
 """Fixed, so that an upgrade goes on with the jobs that wait. Raise it only together with code
@@ -384,11 +386,24 @@ def _jobs() -> Jobs:
     return _current
 
 
-@DBOS.workflow(name="sync")
+def _workflow(name: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """Register a workflow; while it runs, its process is known to carry it on."""
+
+    def register(function: Callable[_P, None]) -> Callable[_P, None]:
+        @functools.wraps(function)
+        def carry_on(*given: _P.args, **named: _P.kwargs) -> None:
+            with _jobs().busy():
+                function(*given, **named)
+
+        return DBOS.workflow(name=name)(carry_on)
+
+    return register
+
+
+@_workflow("sync")
 def sync_offers(run_id: int) -> None:
     """Bring the offers in, then hand the new ones' covers over."""
-    with _jobs().busy():
-        _jobs()._enqueue_covers(sync_step(run_id), priority=_SYNC_AFTER)
+    _jobs()._enqueue_covers(sync_step(run_id), priority=_SYNC_AFTER)
 
 
 @DBOS.step(name="sync_step")
@@ -398,7 +413,7 @@ def sync_step(run_id: int) -> list[str]:
     return jobs.patiently(lambda: sync.run_sync(jobs.engine, jobs.catalogue, jobs.settings, run_id))
 
 
-@DBOS.workflow(name="check")
+@_workflow("check")
 def check_pictures(check_id: int) -> None:
     """Check all pictures."""
     check_step(check_id)
@@ -411,11 +426,10 @@ def check_step(check_id: int) -> None:
     checks.run_check(jobs.engine, jobs.store, check_id, is_stopped=jobs._closed.is_set)
 
 
-@DBOS.workflow(name="event")
+@_workflow("event")
 def work_in_event(news: dict[str, Any]) -> None:
     """Write down what an event says, then hand over the cover it may bring."""
-    with _jobs().busy():
-        _jobs()._enqueue_covers(event_step(news), priority=_SYNC_AFTER)
+    _jobs()._enqueue_covers(event_step(news), priority=_SYNC_AFTER)
 
 
 @DBOS.step(name="event_step")
@@ -432,19 +446,17 @@ def event_step(news: dict[str, Any]) -> list[str]:
     return jobs.patiently(take)
 
 
-@DBOS.workflow(name="make_cover")
+@_workflow("make_cover")
 def make_cover(job_id: str) -> None:
     """Paint, then attach; whatever goes wrong ends in a sentence on the order."""
-    with _jobs().busy():
-        try:
-            paint_step(job_id)
-            attach_step(job_id)
-        except DashboardError as error:
-            fail_step(job_id, error)
-            if isinstance(error, AccountRefusedError):
-                # Out of the queue too: under the rate limit they would keep others waiting for
-                # hours.
-                _drop(stop_step(job_id, error))
+    try:
+        paint_step(job_id)
+        attach_step(job_id)
+    except DashboardError as error:
+        fail_step(job_id, error)
+        if isinstance(error, AccountRefusedError):
+            # Out of the queue too: under the rate limit they would keep others waiting for hours.
+            _drop(stop_step(job_id, error))
 
 
 @DBOS.step(name="paint")
@@ -496,7 +508,7 @@ def stop_step(job_id: str, error: AccountRefusedError) -> list[str]:
     return jobs.patiently(stop)
 
 
-@DBOS.workflow(name="scheduled_sync")
+@_workflow("scheduled_sync")
 def scheduled_sync(at: datetime, _context: Any) -> None:
     """Start a sync because the clock says so."""
     run_id = scheduled_step()
@@ -511,7 +523,7 @@ def scheduled_step() -> int | None:
     return run.id if is_new else None
 
 
-@DBOS.workflow(name="scheduled_removal")
+@_workflow("scheduled_removal")
 def scheduled_removal(at: datetime, _context: Any) -> None:
     """Remove the files that nothing needs, because the clock says so."""
     removal_step()

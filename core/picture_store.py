@@ -117,8 +117,8 @@ class FolderStore:
                 _write_whole(path, data)
             # Even if the file was there: another process may have renamed it a moment ago and
             # not have come this far, and our caller is about to write a row that relies on it.
-            _sync_folder(path.parent)
-            _sync_folder(self.folder)
+            sync_folder(path.parent)
+            sync_folder(self.folder)
         except OSError as error:
             raise _not_saved(error, self.folder) from error
 
@@ -146,8 +146,8 @@ class FolderStore:
         try:
             path.parent.mkdir(exist_ok=True)
             _write_whole(path, data)
-            _sync_folder(path.parent)
-            _sync_folder(self.folder)
+            sync_folder(path.parent)
+            sync_folder(self.folder)
         except OSError as error:
             raise _not_saved(error, self.folder) from error
 
@@ -270,7 +270,7 @@ def _rename(part: Path, path: Path) -> None:
         part.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make names in a folder as durable as the files; Windows has no such thing."""
     if os.name == "nt":
         return

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -626,6 +627,16 @@ threading.Event().wait(120)
 """
 
 
+CARRY_OUT = """
+import threading
+from core.app import create_app
+from core.settings import read_settings
+
+create_app(read_settings()).jobs.launch()
+threading.Event().wait(120)
+"""
+
+
 class TestADeath:
     def test_in_the_middle_of_20_covers_loses_none_and_pays_for_few_twice(
         self, running_app, make_app, hotmart, openai, to_hotmart, to_openai, tmp_path
@@ -660,6 +671,54 @@ class TestADeath:
         assert calls["unknown"] <= 4
         assert openai.bill <= calls.total()
         assert [run.state for run in all_of(app, SyncRun)] == [JobState.SUCCEEDED]
+
+
+class TestAnUpgrade:
+    def test_with_jobs_waiting_loses_none_and_pays_for_none_twice(
+        self, make_app, openai, to_openai, tmp_path
+    ):
+        """The newer version does something first, in the workflow that the jobs were in."""
+        newer = tmp_path / "newer"
+        shutil.copytree(ROOT / "core", newer / "core")
+        shutil.copytree(ROOT / "data" / "fonts", newer / "data" / "fonts")
+        jobs = newer / "core" / "jobs.py"
+        old = jobs.read_text()
+        new = old.replace(
+            "    try:\n        paint_step(job_id)\n",
+            "    DBOS.sleep(0.01)\n    try:\n        paint_step(job_id)\n",
+        ).replace("_LOOK_FOR_LEFTOVERS_S = 5.0", "_LOOK_FOR_LEFTOVERS_S = 0.3")
+        assert new.count("DBOS.sleep(0.01)") == new.count("LEFTOVERS_S = 0.3") == 1
+        jobs.write_text(new)
+        openai.latency = 0.3
+        settings = {**to_openai, "images_at_once": 2}
+        app = make_app(**settings)
+        with transaction(app.engine) as session:
+            for product_id in add_products(app, 8):
+                covers.order_cover(session, app.settings, product_id, prompt=None, by=ANA, now=NOW)
+
+        def live(source):
+            environment = {name.upper(): str(value) for name, value in settings.items()}
+            environment |= {"DATA_DIR": str(tmp_path), "PYTHONPATH": str(source)}
+            return subprocess.Popen(
+                [sys.executable, "-c", CARRY_OUT], cwd=tmp_path, env=os.environ | environment
+            )
+
+        for source, until in ((ROOT, 3), (newer, 8)):
+            process = live(source)
+            try:
+                if until == 3:
+                    wait_for(lambda: openai.bill >= 3, timeout=60)
+                else:
+                    wait_until_idle(app, timeout=60)
+            finally:
+                process.kill()
+                process.wait()
+
+        assert {job.state for job in all_of(app, CoverJob)} == {JobState.SUCCEEDED}
+        assert len(all_of(app, ProductImage)) == 8
+        calls = Counter(call.state for call in all_of(app, PaidCall))
+        assert calls["charged"] == 8
+        assert openai.bill <= 8 + calls["unknown"] <= 8 + 2
 
 
 class TestStartCheck:

@@ -100,12 +100,19 @@ def running(folder: Path, **given: Any) -> Iterator[str]:
         yield server.url
 
 
+def answers(url: str) -> bool:
+    """Whether a server is up."""
+    try:
+        urllib.request.urlopen(f"{url}/_stcore/health", timeout=5)
+        return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 def _wait_until_ready(process: subprocess.Popen[str], url: str, folder: Path) -> None:
     stop_at = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < stop_at and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=5)
+        if answers(url):
             return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise RuntimeError(f"The server did not start:\n{log_of(folder)}")
