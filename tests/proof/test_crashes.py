@@ -1,10 +1,11 @@
-"""A small part of what ``python -m tests.proof.crash`` and ``…soak`` try at length."""
+"""A small part of what ``python -m tests.proof.crash``, ``soak`` and ``machine`` try at length."""
 
 import pytest
 
 from tests.proof import crash, soak
 from tests.proof.crash import points_of, try_all
 from tests.proof.deeds import DEEDS, WRONG, prepare
+from tests.proof.machine import FAULTS, meet, place
 
 pytestmark = pytest.mark.skipif(bool(crash.is_possible()), reason=str(crash.is_possible()))
 
@@ -55,6 +56,18 @@ class TestTheOrderOfWrites:
         assert renames[-1] + 2 < row
         assert calls[-1][0] == "fsync"
         assert calls[-1][1].endswith("-wal")
+
+
+class TestAFaultOfTheMachine:
+    @pytest.mark.parametrize("name", [name for name in FAULTS if "another program" not in name])
+    def test_is_a_sentence_and_passes(self, name):
+        with place(name) as folder:
+            if folder is None:
+                pytest.skip("a small disk of its own takes root")
+            sentence, findings = meet(name, folder)
+
+        assert sentence.endswith(".")
+        assert findings == []
 
 
 class TestKillsAtRandom:
