@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 from core.database import migrate, open_engine
@@ -72,7 +73,9 @@ def back_up(
         )
     part = file.with_name(f".{file.name}.{secrets.token_hex(8)}.part")
     try:
-        with TemporaryDirectory(dir=file.parent, prefix=".capista-backup-") as folder:
+        with TemporaryDirectory(
+            dir=file.parent, prefix=".capista-backup-", ignore_cleanup_errors=True
+        ) as folder:
             snapshot = Path(folder) / _DATABASE
             names = _copy_database(engine, snapshot)
             with zipfile.ZipFile(part, "x", zipfile.ZIP_STORED) as archive:
@@ -80,12 +83,16 @@ def back_up(
             with part.open("rb") as written:
                 os.fsync(written.fileno())
             part.rename(file)
-            sync_folder(file.parent)
-    except OSError as error:
+            try:
+                sync_folder(file.parent)
+            except OSError:
+                file.unlink()  # what is not sure to stay is not called a backup
+                raise
+    except (OSError, SQLAlchemyError) as error:
         raise BackupError(
             _(
                 "The backup was not written: {reason}. Check the disk and the folder {folder}."
-            ).format(reason=error.strerror, folder=file.parent)
+            ).format(reason=_reason(error), folder=file.parent)
         ) from error
     finally:
         with suppress(OSError):
@@ -102,7 +109,10 @@ def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progres
     :raises BackupError: if the backup is damaged or the place is not empty
     """
     try:
-        with zipfile.ZipFile(file) as archive, TemporaryDirectory() as folder:
+        with (
+            zipfile.ZipFile(file) as archive,
+            TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        ):
             manifest, lost = _read_manifest(archive)
             _check_all(archive, manifest, progress)
             _check_empty(engine, store, set(manifest))
@@ -122,7 +132,18 @@ def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progres
         raise _damaged(file) from error
     except FileNotFoundError as error:
         raise BackupError(_("There is no file {file}.").format(file=file)) from error
+    except (OSError, SQLAlchemyError) as error:
+        raise BackupError(
+            _(
+                "The backup was not brought back: {reason}. Check the disks of the backup, of the"
+                " new place and for temporary files, then start the restore again."
+            ).format(reason=_reason(error))
+        ) from error
     return _count_pictures(manifest)
+
+
+def _reason(error: OSError | SQLAlchemyError) -> str:
+    return str(getattr(error, "strerror", None) or getattr(error, "orig", None) or error)
 
 
 def _copy_database(engine: Engine, snapshot: Path) -> list[str]:
