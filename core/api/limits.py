@@ -5,6 +5,7 @@ not left to the server either: it would take in all that is sent, however much t
 """
 
 import asyncio
+import logging
 from collections import Counter
 from contextlib import suppress
 
@@ -17,6 +18,8 @@ from core.api import problems
 from core.language import _
 from core.pictures import LARGEST_UPLOAD, MAX_BYTES
 
+log = logging.getLogger(__name__)
+
 _LARGEST_BODY = 1024 * 1024
 _PATIENCE_S = 20.0
 _SLOWEST = 16 * 1024
@@ -28,9 +31,13 @@ under way is reset, and then the answer may never be read."""
 _MOST_SOCKETS = 200
 _MOST_SOCKETS_OF_ONE = 100
 """From one address; a proxy or an office has one address for all behind it."""
-_BURST = 50
-_MESSAGES_PER_S = 10.0
-"""Fragments that look after a job ask every second, beside the clicks of a person."""
+_BURST = 100
+_MESSAGES_PER_S = 30.0
+"""From one address, on all its websockets. Each page that looks after a job asks once a second, and
+an office or a proxy has one address for all behind it."""
+_MOST_WAITING = 50
+_MOST_WAITING_BYTES = 1024 * 1024
+"""A page that has more to say than this while it waits is no person's."""
 _WANTED_FILES = 65_536
 
 
@@ -94,11 +101,12 @@ class BodyLimit:
 
 
 class SocketLimit:
-    """Bounds how many websockets are open, and how fast each is listened to."""
+    """Bounds how many websockets are open, and how fast those of one address are listened to."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._open: Counter[str] = Counter()
+        self._paces: dict[str, _Pace] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a websocket in, or answer 429."""
@@ -109,13 +117,22 @@ class SocketLimit:
         if self._open.total() >= _MOST_SOCKETS or self._open[address] >= _MOST_SOCKETS_OF_ONE:
             await _refuse_socket(scope, receive, send)
             return
+        self._paces = {
+            known: pace
+            for known, pace in self._paces.items()
+            if self._open[known] or not pace.is_rested()
+        }
+        listener = _Listener(receive, self._paces.setdefault(address, _Pace()))
+        reading = asyncio.create_task(listener.read_ahead())
         self._open[address] += 1
         try:
-            await self._app(scope, _paced(receive), send)
+            await self._app(scope, listener.receive, send)
         finally:
+            reading.cancel()
             self._open[address] -= 1
-            if not self._open[address]:
-                del self._open[address]
+            # No word of parting for a flood: the server would have to read on, up to the answer.
+            if listener.is_flooded.is_set():
+                log.warning("Ended a websocket of %s that asked for too much.", address)
 
 
 def refusal(
@@ -161,22 +178,67 @@ async def _drain(receive: Receive, most: int) -> None:
         more = message.get("more_body", False)
 
 
-def _paced(receive: Receive) -> Receive:
-    """Return ``receive`` that takes its time when more than a person's clicks come in."""
-    left, seen = float(_BURST), asyncio.get_running_loop().time()
+class _Pace:
+    """How fast one address may ask: some at once, then so many a second."""
 
-    async def paced() -> Message:
-        nonlocal left, seen
-        message = await receive()
+    def __init__(self) -> None:
+        self._left, self._seen = float(_BURST), asyncio.get_running_loop().time()
+
+    def is_rested(self) -> bool:
+        """Tell whether there is nothing left to remember."""
+        self._refill()
+        return self._left >= _BURST
+
+    def take(self) -> float:
+        """Take a turn; return in how many seconds it comes."""
+        self._refill()
+        self._left -= 1
+        return max(0.0, -self._left / _MESSAGES_PER_S)
+
+    def _refill(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._left = min(_BURST, self._left + (now - self._seen) * _MESSAGES_PER_S)
+        self._seen = now
+
+
+class _Listener:
+    """Hands the messages of a websocket on at the pace of its address.
+
+    It reads ahead, to notice when the other side has gone, or says more than can wait.
+    """
+
+    def __init__(self, receive: Receive, pace: _Pace) -> None:
+        self._receive = receive
+        self._pace = pace
+        self._waiting: asyncio.Queue[Message] = asyncio.Queue()
+        self._bytes = 0
+        self.is_flooded = asyncio.Event()
+
+    async def read_ahead(self) -> None:
+        """Read until the other side has gone, or has said too much."""
+        kind = ""
+        while kind != "websocket.disconnect":
+            message = await self._receive()
+            kind = message["type"]
+            if self._waiting.qsize() >= _MOST_WAITING or self._bytes > _MOST_WAITING_BYTES:
+                self.is_flooded.set()
+                return
+            self._bytes += _size(message)
+            self._waiting.put_nowait(message)
+
+    async def receive(self) -> Message:
+        """Return the next message when it is its turn."""
+        message = await self._waiting.get()
+        self._bytes -= _size(message)
         if message["type"] == "websocket.receive":
-            now = asyncio.get_running_loop().time()
-            left = min(_BURST, left + (now - seen) * _MESSAGES_PER_S) - 1
-            seen = now
-            if left < 0:  # meanwhile the connection is not read, and so nothing piles up here
-                await asyncio.sleep(-left / _MESSAGES_PER_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.is_flooded.wait(), self._pace.take())
+                return {"type": "websocket.disconnect", "code": 1008}
         return message
 
-    return paced
+
+def _size(message: Message) -> int:
+    return len(message.get("bytes") or message.get("text") or b"")
 
 
 async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:

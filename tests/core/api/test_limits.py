@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from core.api import limits
@@ -87,6 +87,14 @@ def rest_of(connection):
     while part := connection.recv(65536):
         parts.append(part)
     return b"".join(parts)
+
+
+def opens(small):
+    try:
+        with small.open_websocket():
+            return True
+    except InvalidStatus:
+        return False
 
 
 class TestBodyLimit:
@@ -166,27 +174,45 @@ class TestSocketLimit:
         with small.open_websocket():
             pass
 
-        def opens():
-            try:
-                with small.open_websocket():
-                    return True
-            except InvalidStatus:
-                return False
+        wait_for(lambda: opens(small))
 
-        wait_for(opens)
-
-    def test_listens_no_faster_than_a_person_clicks(self, small, monkeypatch):
+    def test_listens_no_faster_than_people_click_and_others_are_heard(self, small, monkeypatch):
         monkeypatch.setattr(limits, "_BURST", 3)
         monkeypatch.setattr(limits, "_MESSAGES_PER_S", 0.001)
-        with small.open_websocket() as websocket, small.open_websocket() as other:
-            for number in range(200):
-                websocket.send(str(number))
+        with small.open_websocket() as one, small.open_websocket() as two:
+            for number in range(10):
+                one.send(str(number))
             wait_for(lambda: len(small.heard) == 3)
-            other.send("other")
-
-            wait_for(lambda: "other" in small.heard)
+            two.send("of the same address")
+            with small.open_websocket("127.0.0.2") as other:
+                other.send("other")
+                wait_for(lambda: "other" in small.heard)
 
         assert small.heard == ["0", "1", "2", "other"]
+
+    def test_hears_all_that_was_said_before_leaving(self, small):
+        with small.open_websocket() as websocket:
+            for number in range(10):
+                websocket.send(str(number))
+
+        wait_for(lambda: small.heard == [str(number) for number in range(10)])
+
+    @pytest.mark.parametrize("word", ["x", "x" * 300_000])
+    def test_ends_a_flood_and_forgets_what_is_left_of_it(self, small, monkeypatch, word):
+        monkeypatch.setattr(limits, "_BURST", 3)
+        monkeypatch.setattr(limits, "_MESSAGES_PER_S", 0.001)
+        monkeypatch.setattr(limits, "_MOST_SOCKETS", 1)
+
+        def flood(websocket):
+            for _number in range(1000):
+                websocket.send(word)
+            websocket.recv(timeout=20)
+
+        with small.open_websocket() as websocket, pytest.raises(ConnectionClosed):
+            flood(websocket)
+
+        assert len(small.heard) <= 3
+        wait_for(lambda: opens(small))
 
 
 def test_open_files_go_up_to_what_the_system_allows():
