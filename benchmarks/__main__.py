@@ -11,7 +11,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import cover_queue, first_sync, reruns, syncs, thumbnails, uploads
+from benchmarks import cover_queue, first_sync, reruns, safekeeping, syncs, thumbnails, uploads
 from benchmarks.harness import Row
 from core.database import sqlite_module
 
@@ -22,6 +22,7 @@ MEASUREMENTS: dict[str, Callable[[], list[Row]]] = {
     "syncs": syncs.measure,
     "cover_queue": cover_queue.measure,
     "uploads": uploads.measure,
+    "safekeeping": safekeeping.measure,
 }
 
 

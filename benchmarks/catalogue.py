@@ -25,7 +25,7 @@ from core.models import (
 )
 from core.painting import PaintOrder
 from core.picture_store import open_store
-from core.pictures import Picture, accept_painting, keep
+from core.pictures import Picture, accept_painting
 from core.text import fold
 
 _STATUSES = ("ACTIVE", "ACTIVE", "ACTIVE", "PAUSED", "IN_REVIEW", None)
@@ -64,7 +64,12 @@ def fill(data: Path, products: int, covers: Sequence[Picture] = ()) -> None:
     migrate(engine)
     store = open_store(settings.pictures)
     for picture in covers:
-        keep(store, picture)
+        for name, content in (
+            (picture.name, picture.data),
+            (picture.thumbnail_name, picture.thumbnail),
+        ):  # not by the store, which waits for the disk each time
+            store.path(name).parent.mkdir(exist_ok=True)
+            store.path(name).write_bytes(content)
     start = datetime.now(UTC) - timedelta(days=300)
     rows: dict[type[SQLModel], list[dict[str, object]]] = {
         Product: [],
