@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import secrets
-import sqlite3
 import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
@@ -23,7 +22,7 @@ from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
-from core.database import migrate, open_engine
+from core.database import migrate, open_engine, sqlite_module
 from core.errors import DashboardError, StartError
 from core.images import PICTURES_PATH
 from core.language import _
@@ -33,6 +32,8 @@ _FORMAT = 1
 _DATABASE, _MANIFEST, _PICTURES = "dashboard.db", "manifest.json", "pictures/"
 _ROWS_AT_ONCE = 1_000
 _CHUNK = 1024 * 1024
+_OUTSIDE = (OSError, SQLAlchemyError, sqlite_module().Error)
+"""What a disk, or a database, that does not work ends in."""
 
 Progress = Callable[[int, int], None]
 
@@ -88,7 +89,7 @@ def back_up(
             except OSError:
                 file.unlink()  # what is not sure to stay is not called a backup
                 raise
-    except (OSError, SQLAlchemyError) as error:
+    except _OUTSIDE as error:
         raise BackupError(
             _(
                 "The backup was not written: {reason}. Check the disk and the folder {folder}."
@@ -128,11 +129,11 @@ def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progres
                     _copy_rows(old, new)
             finally:
                 source.dispose()
-    except (zipfile.BadZipFile, sqlite3.DatabaseError, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise _damaged(file) from error
     except FileNotFoundError as error:
         raise BackupError(_("There is no file {file}.").format(file=file)) from error
-    except (OSError, SQLAlchemyError) as error:
+    except _OUTSIDE as error:
         raise BackupError(
             _(
                 "The backup was not brought back: {reason}. Check the disks of the backup, of the"
@@ -142,7 +143,7 @@ def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progres
     return _count_pictures(manifest)
 
 
-def _reason(error: OSError | SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or getattr(error, "orig", None) or error)
 
 
