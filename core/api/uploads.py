@@ -13,8 +13,8 @@ from core.language import _
 
 _MOST_AT_ONCE = 32
 """Uploads that come in or wait; each has a megabyte in memory and the rest on the disk."""
-_IN_MEMORY = 4
-"""Uploads that are worked on: two in the decoders, two ready for them."""
+_IN_MEMORY = 2
+"""Uploads that are worked on: as many as there are decoders."""
 _RETRY_AFTER_S = 5
 
 
