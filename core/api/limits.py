@@ -31,8 +31,8 @@ under way is reset, and then the answer may never be read."""
 _MOST_SOCKETS = 200
 _MOST_SOCKETS_OF_ONE = 100
 """From one address; a proxy or an office has one address for all behind it."""
-_BURST = 100
-_MESSAGES_PER_S = 30.0
+_BURST = 60
+_MESSAGES_PER_S = 12.0
 """From one address, on all its websockets. Each page that looks after a job asks once a second, and
 an office or a proxy has one address for all behind it."""
 _MOST_WAITING = 50
