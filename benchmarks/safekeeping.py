@@ -1,6 +1,7 @@
 """Checking 10,000 pictures, and backing them up while five people work."""
 
 import io
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ _PICTURES = 10_000
 _DIFFERENT = 40
 _PEOPLE = 5
 _VERIFY_S, _RATIO = 60, 1.5
-_BEFORE_S = 25.0
+_BEFORE_S = 45.0
 _BETWEEN_CLICKS_MS = 400
 _LIMIT_S = 1800.0
 
@@ -68,7 +69,9 @@ def measure() -> list[Row]:
         tell(f"writing {_PICTURES:,} pictures with thumbnails")
         fill(data, _PICTURES, Photographs(_PICTURES))
         tell("checking them")
+        used = _cpu_of_ended_processes()
         checked, check_s = _timed("verify", data=data)
+        used = _cpu_of_ended_processes() - used
         with server(data) as dashboard, launched() as browser:
             before, during, backup_s = _work_during_a_backup(dashboard, browser, data)
         tell("restoring the backup elsewhere, and checking it")
@@ -80,7 +83,7 @@ def measure() -> list[Row]:
         Row(
             f"verify of {_PICTURES:,} pictures with thumbnails, the whole command",
             f"≤ {_VERIFY_S} s",
-            f"{check_s:.0f} s ({checked})",
+            f"{check_s:.0f} s, {used:.0f} s of CPU ({checked})",
             check_s <= _VERIFY_S,
         ),
         Row(
@@ -98,6 +101,11 @@ def measure() -> list[Row]:
             restored.startswith(f"checked={_PICTURES} lost=0 mended=0"),
         ),
     ]
+
+
+def _cpu_of_ended_processes() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _timed(command: str, *arguments: str, data: Path) -> tuple[str, float]:

@@ -6,7 +6,6 @@ a way it does not know.
 
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -80,7 +79,6 @@ def verify_command() -> None:
     Ends with 1 if pictures are missing or damaged, naming each; a backup may have them. Changes
     nothing else, and may run beside the dashboard.
     """
-    _let_people_go_first()
     with _app() as app, _progress("Pictures") as progress:
         report = verify(app.engine, app.store, progress=progress)
     for line in report.lost:
@@ -105,7 +103,6 @@ def backup_command(
     .streamlit/secrets.toml yourself. Covers that wait are made after a restore. Ends with 1 if
     pictures were missing or damaged; all else is in the file then.
     """
-    _let_people_go_first()
     with _app() as app, _progress("Pictures") as progress:
         made = backup.back_up(app.engine, app.store, file, now=datetime.now(UTC), progress=progress)
     for name in made.lost:
@@ -190,12 +187,6 @@ def main() -> None:
     except DashboardError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
-
-
-def _let_people_go_first() -> None:
-    """Take only what the processor has left: a dashboard may be running beside this."""
-    if hasattr(os, "nice"):
-        os.nice(10)
 
 
 @contextmanager
