@@ -125,6 +125,20 @@ def create_app(settings: Settings, *, executor: str = DASHBOARD, site: Site = LO
     return App(settings, engine, store, jobs, site, painter, catalogue, notices)
 
 
+def check_there(settings: Settings) -> None:
+    """Go on only if there is a Capista: ``create_app`` would make an empty one, and all be well.
+
+    :raises StartError: if there is no database where the settings say
+    """
+    database = make_url(settings.database)
+    if database.get_backend_name() == "sqlite" and not Path(database.database or "").is_file():
+        raise StartError(
+            _("There is no Capista at {database}. Check DATA_DIR and DATABASE_URL.").format(
+                database=database.database
+            )
+        )
+
+
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """Be the only server on this SQLite database while the block lasts.

@@ -8,17 +8,18 @@ afterwards make one consistent state, while people work.
 import hashlib
 import json
 import os
-import secrets
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, text
+from pydantic import BaseModel
+from sqlalchemy import Connection, Engine, Table, func, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
@@ -32,6 +33,8 @@ _FORMAT = 1
 _DATABASE, _MANIFEST, _PICTURES = "dashboard.db", "manifest.json", "pictures/"
 _ROWS_AT_ONCE = 1_000
 _CHUNK = 1024 * 1024
+_TEMPORARY = ".capista-backup-"
+_LEFT_AFTER_S = 24 * 3600.0
 _OUTSIDE = (OSError, SQLAlchemyError, sqlite_module().Error)
 """What a disk, or a database, that does not work ends in."""
 
@@ -72,12 +75,12 @@ def back_up(
                 file=file
             )
         )
-    part = file.with_name(f".{file.name}.{secrets.token_hex(8)}.part")
     try:
+        _remove_leftovers(file.parent, now)
         with TemporaryDirectory(
-            dir=file.parent, prefix=".capista-backup-", ignore_cleanup_errors=True
+            dir=file.parent, prefix=_TEMPORARY, ignore_cleanup_errors=True
         ) as folder:
-            snapshot = Path(folder) / _DATABASE
+            snapshot, part = Path(folder) / _DATABASE, Path(folder) / "backup.zip"
             names = _copy_database(engine, snapshot)
             with zipfile.ZipFile(part, "x", zipfile.ZIP_STORED) as archive:
                 backup = _fill(archive, snapshot, store, names, now, progress)
@@ -95,10 +98,14 @@ def back_up(
                 "The backup was not written: {reason}. Check the disk and the folder {folder}."
             ).format(reason=_reason(error), folder=file.parent)
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
     return backup
+
+
+def _remove_leftovers(folder: Path, now: datetime) -> None:
+    """Remove what backups left that were killed, a day ago or longer."""
+    for left in folder.glob(f"{_TEMPORARY}*"):
+        if left.stat().st_mtime < now.timestamp() - _LEFT_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progress = _quiet) -> int:
@@ -120,8 +127,11 @@ def restore(engine: Engine, store: FolderStore, file: Path, *, progress: Progres
             snapshot = Path(archive.extract(_DATABASE, folder))
             source = open_engine(f"sqlite:///{snapshot}")
             try:
-                _check_database(source, file)
-                _check_names(source, set(manifest) | lost)
+                try:
+                    _check_database(source, file)
+                    _check_names(source, set(manifest) | lost)
+                except SQLAlchemyError as error:
+                    raise _damaged(file) from error
                 for name in manifest:
                     if name != _DATABASE:
                         store.save(name.removeprefix(_PICTURES), archive.read(name))
@@ -244,16 +254,30 @@ def _entry(data: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
-def _read_manifest(archive: zipfile.ZipFile) -> tuple[dict[str, dict[str, Any]], set[str]]:
-    manifest = json.loads(archive.read(_MANIFEST))
-    if manifest["format"] != _FORMAT:
+class _Entry(BaseModel):
+    sha256: str
+    size: int
+
+
+class _Manifest(BaseModel):
+    format: int
+    lost: list[str]
+    files: dict[str, _Entry]
+
+
+def _read_manifest(archive: zipfile.ZipFile) -> tuple[dict[str, _Entry], set[str]]:
+    for member in archive.infolist():
+        # As we write it: what is stored can't be larger than the file, nor need a password.
+        is_plain = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
+        if not is_plain or member.file_size != member.compress_size:
+            raise ValueError(f"{member.filename!r} is packed in a way that backups are not")
+    manifest = _Manifest.model_validate_json(archive.read(_MANIFEST))
+    if manifest.format > _FORMAT:
         raise BackupError(_("The backup was made by a newer version of Capista. Update Capista."))
-    return manifest["files"], {_PICTURES + name for name in manifest["lost"]}
+    return manifest.files, {_PICTURES + name for name in manifest.lost}
 
 
-def _check_all(
-    archive: zipfile.ZipFile, manifest: dict[str, dict[str, Any]], progress: Progress
-) -> None:
+def _check_all(archive: zipfile.ZipFile, manifest: dict[str, _Entry], progress: Progress) -> None:
     names = archive.namelist()
     if sorted(names) != sorted([*manifest, _MANIFEST]) or _DATABASE not in manifest:
         raise ValueError("the archive does not hold what its manifest says")
@@ -262,19 +286,24 @@ def _check_all(
         is_picture = name.startswith(_PICTURES) and PICTURE_NAME.match(name[len(_PICTURES) :])
         if name != _DATABASE and not is_picture:
             raise ValueError(f"unexpected file {name!r}")
-        if archive.getinfo(name).file_size != entry["size"]:
+        if archive.getinfo(name).file_size != entry.size:
             raise ValueError(f"wrong size of {name}")
         digest = hashlib.sha256()
         with archive.open(name) as packed:
             while chunk := packed.read(_CHUNK):
                 digest.update(chunk)
-        if digest.hexdigest() != entry["sha256"]:
+        if digest.hexdigest() != entry.sha256:
             raise ValueError(f"wrong digest of {name}")
+        file = name.removeprefix(_PICTURES)
+        if is_picture and not _is_thumbnail(file) and not file.startswith(entry.sha256):
+            raise ValueError(f"{name} is another picture than its name says")
     progress(len(manifest), len(manifest))
 
 
 def _check_database(source: Engine, file: Path) -> None:
     """Bring a backup of an older version to this one; a newer one is refused in its own words."""
+    if not inspect(source).has_table("alembic_version"):
+        raise ValueError("no database of Capista")
     try:
         migrate(source)
     except StartError as error:

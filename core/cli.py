@@ -18,7 +18,7 @@ import typer
 
 from core import backup, covers, sync, tokens
 from core.access import COMMAND, Role
-from core.app import App, alone, create_app
+from core.app import App, alone, check_there, create_app
 from core.database import reading, transaction
 from core.errors import DashboardError
 from core.jobs import COMMAND as COMMAND_PROCESS
@@ -79,7 +79,7 @@ def verify_command() -> None:
     Ends with 1 if pictures are missing or damaged, naming each; a backup may have them. Changes
     nothing else, and may run beside the dashboard.
     """
-    with _app() as app, _progress("Pictures") as progress:
+    with _app(must_exist=True) as app, _progress("Pictures") as progress:
         report = verify(app.engine, app.store, progress=progress)
     for line in report.lost:
         typer.echo(line)
@@ -103,7 +103,7 @@ def backup_command(
     .streamlit/secrets.toml yourself. Covers that wait are made after a restore. Ends with 1 if
     pictures were missing or damaged; all else is in the file then.
     """
-    with _app() as app, _progress("Pictures") as progress:
+    with _app(must_exist=True) as app, _progress("Pictures") as progress:
         made = backup.back_up(app.engine, app.store, file, now=datetime.now(UTC), progress=progress)
     for name in made.lost:
         typer.echo(_("{name}: missing or damaged, so it is not in the backup").format(name=name))
@@ -190,8 +190,11 @@ def main() -> None:
 
 
 @contextmanager
-def _app() -> Iterator[App]:
-    app = create_app(read_settings(), executor=COMMAND_PROCESS)
+def _app(*, must_exist: bool = False) -> Iterator[App]:
+    settings = read_settings()
+    if must_exist:
+        check_there(settings)
+    app = create_app(settings, executor=COMMAND_PROCESS)
     try:
         yield app
     finally:

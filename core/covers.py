@@ -86,7 +86,7 @@ def order_cover(
     :raises ForbiddenError: if ``by`` is no editor
     :raises NotFoundError: if the offer is gone
     :raises InvalidInputError: if the prompt is too long
-    :raises BudgetReachedError: if the month's budget would be exceeded
+    :raises BudgetReachedError: if the month's budget would be exceeded, with what waits already
     """
     by.require(Role.EDITOR)
     product = get_product(session, product_id, lock=True)
@@ -105,7 +105,10 @@ def order_cover(
         under_way.is_first = False  # asked for by name now: it may displace a picture
         return under_way
     price = _price(settings, words or built_prompt(product))
-    ledger.check_budget(session, settings, price, now=now)
+    waiting = session.exec(
+        select(func.sum(CoverJob.estimated_usd)).where(CoverJob.state == JobState.QUEUED)
+    ).one()
+    ledger.check_budget(session, settings, price + Decimal(str(waiting or 0)), now=now)
     earlier = session.exec(
         select(func.count()).select_from(CoverJob).where(CoverJob.product_id == product_id)
     ).one()

@@ -218,7 +218,8 @@ def check_budget(session: Session, settings: Settings, price: Decimal, *, now: d
         raise BudgetReachedError(
             _(
                 "This month's budget for pictures is US$ {budget}, and US$ {spent} of it is spent"
-                " or under way. Raise MONTHLY_BUDGET_USD, or wait for the next month."
+                " or under way; with those that wait, this one does not fit in. Raise"
+                " MONTHLY_BUDGET_USD, or wait for the next month."
             ).format(budget=budget, spent=round(spent, 2))
         )
 

@@ -106,14 +106,15 @@ class FolderStore:
     def save(self, name: str, data: bytes, *, again: bool = False) -> None:
         """Keep ``data`` under ``name``, durably. What is there already only becomes new again.
 
-        With ``again`` it takes the place of what is there, in one step.
+        With ``again`` it takes the place of what is there, in one step; so does a picture that
+        finds a damaged file under its name.
 
         :raises StorageError: if the disk is full or refuses; then there is no file of this name
         """
         path = self.path(name)
         try:
             path.parent.mkdir(exist_ok=True)
-            if again or not _renew(path):
+            if again or not _renew(path) or _is_damaged(path, data):
                 _write_whole(path, data)
             # Even if the file was there: another process may have renamed it a moment ago and
             # not have come this far, and our caller is about to write a row that relies on it.
@@ -249,6 +250,11 @@ def _write_whole(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def _is_damaged(path: Path, data: bytes) -> bool:
+    is_thumbnail = path.name == thumbnail_name(path.name[:64])
+    return not is_thumbnail and path.read_bytes() != data
 
 
 def _renew(path: Path) -> bool:

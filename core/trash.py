@@ -104,30 +104,43 @@ def list_trash(session: Session, *, by: Actor, page: int = 1) -> list[Deleted]:
 
 def count_trash(session: Session) -> Amounts:
     """Return how much is in the trash."""
-    return _count(session, col(Product.deleted_at).is_not(None))
+    return _count(
+        session,
+        [col(Product.deleted_at).is_not(None)],
+        [col(ProductImage.deleted_at).is_not(None)],
+        [col(ProductNote.deleted_at).is_not(None)],
+    )
 
 
-def count_leaving(session: Session, settings: Settings) -> Amounts:
+def count_leaving(session: Session, settings: Settings, *, until: datetime) -> Amounts:
     """Return how much ``empty_trash`` would delete for good."""
-    return _count(session, *_leaving(settings))
+    return _count(
+        session,
+        _leaving(settings, until),
+        [col(ProductImage.deleted_at) <= until],
+        [col(ProductNote.deleted_at) <= until],
+    )
 
 
-def empty_trash(session: Session, settings: Settings, *, by: Actor, now: datetime) -> Amounts:
+def empty_trash(
+    session: Session, settings: Settings, *, until: datetime, by: Actor, now: datetime
+) -> Amounts:
     """Delete for good what is in the trash, with all that belongs to it; return how much it was.
 
+    What was deleted after ``until`` stays: whoever empties the trash has not seen it there.
     Two kinds of offers stay in the trash: those that Hotmart may list still, because the next
     sync would bring them in as new, and pay for a new cover; and those whose cover is being made.
 
     :raises ForbiddenError: if ``by`` is no admin
     """
     by.require(Role.ADMIN)
-    gone = count_leaving(session, settings)
-    pictures = select(col(ProductImage.id)).where(col(ProductImage.deleted_at).is_not(None))
+    gone = count_leaving(session, settings, until=until)
+    pictures = select(col(ProductImage.id)).where(col(ProductImage.deleted_at) <= until)
     for statement in (
         update(CoverJob).where(col(CoverJob.image_id).in_(pictures)).values(image_id=None),
-        delete(ProductNote).where(col(ProductNote.deleted_at).is_not(None)),
-        delete(ProductImage).where(col(ProductImage.deleted_at).is_not(None)),
-        delete(Product).where(*_leaving(settings)),
+        delete(ProductNote).where(col(ProductNote.deleted_at) <= until),
+        delete(ProductImage).where(col(ProductImage.deleted_at) <= until),
+        delete(Product).where(*_leaving(settings, until)),
     ):
         session.execute(statement, execution_options={"synchronize_session": False})
     detail = f"offers {gone.offers}, pictures {gone.pictures}, notes {gone.notes}"
@@ -152,7 +165,7 @@ def _offer_of(kind: Kind, row: Any) -> int:
     return offer_id
 
 
-def _leaving(settings: Settings) -> list[ColumnElement[bool]]:
+def _leaving(settings: Settings, until: datetime) -> list[ColumnElement[bool]]:
     """Which offers go for good."""
     being_made = select(col(CoverJob.product_id)).where(col(CoverJob.state).in_(ACTIVE_STATES))
     # A sync finds an offer by one of these two; what has neither was typed in.
@@ -161,19 +174,24 @@ def _leaving(settings: Settings) -> list[ColumnElement[bool]]:
     if settings.hotmart_is_connected:  # then no sync brings the samples
         is_listed &= Product.origin != Origin.SAMPLE
     return [
-        col(Product.deleted_at).is_not(None),
+        col(Product.deleted_at) <= until,
         ~is_listed,
         col(Product.id).not_in(being_made),
     ]
 
 
-def _count(session: Session, *offers: ColumnElement[bool]) -> Amounts:
-    def count(table: Any, *conditions: Any) -> int:
+def _count(
+    session: Session,
+    offers: list[ColumnElement[bool]],
+    pictures: list[ColumnElement[bool]],
+    notes: list[ColumnElement[bool]],
+) -> Amounts:
+    def count(table: Any, conditions: list[ColumnElement[bool]]) -> int:
         query = select(func.count()).select_from(table).where(*conditions)
         return session.execute(query).scalar_one()
 
     return Amounts(
-        offers=count(Product, *offers),
-        pictures=count(ProductImage, col(ProductImage.deleted_at).is_not(None)),
-        notes=count(ProductNote, col(ProductNote.deleted_at).is_not(None)),
+        offers=count(Product, offers),
+        pictures=count(ProductImage, pictures),
+        notes=count(ProductNote, notes),
     )

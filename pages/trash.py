@@ -1,5 +1,7 @@
 """The Trash page: what was deleted, to bring it back or to let it go for good."""
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from core import images, trash
@@ -9,7 +11,7 @@ from core.database import reading
 from core.language import _, plural
 from core.trash import Deleted, Kind
 from pages.components import undo, url_state, wiring
-from pages.components.dialogs import EMPTY_TRASH, open_dialog
+from pages.components.dialogs import EMPTY_TRASH, TRASH_SEEN_AT, open_dialog
 from pages.components.feedback import say, show_errors
 from pages.components.formats import ago, method, plain
 
@@ -18,9 +20,10 @@ _KINDS = {Kind.OFFER: _("Offer"), Kind.PICTURE: _("Picture"), Kind.NOTE: _("Note
 
 def draw_page(app: App, actor: Actor) -> None:
     """Draw one page of the trash, and the way to empty it."""
+    now = datetime.now(UTC)
     with reading(app.engine) as session:
         amounts = trash.count_trash(session)
-        staying = amounts.offers - trash.count_leaving(session, app.settings).offers
+        staying = amounts.offers - trash.count_leaving(session, app.settings, until=now).offers
     if not amounts.total:
         st.info(_("The trash is empty. Offers, pictures and notes that you delete go here."))
         return
@@ -31,6 +34,7 @@ def draw_page(app: App, actor: Actor) -> None:
         if can_empty and st.button(
             _("Empty trash"), key="empty-trash", icon=":material/delete_forever:"
         ):
+            st.session_state[TRASH_SEEN_AT] = now
             open_dialog(EMPTY_TRASH, 0)
     if staying:
         st.caption(

@@ -68,7 +68,7 @@ def _draw_result(app: App, check: PictureCheck) -> None:
         _("{count} lost").format(count=check.lost),
         plural("{count} thumbnail made again", "{count} thumbnails made again", check.mended)
         .format(count=check.mended),
-        plural("{count} file that nothing uses", "{count} files that nothing use", check.orphans)
+        plural("{count} file that nothing uses", "{count} files that nothing uses", check.orphans)
         .format(count=check.orphans),
     ]  # fmt: skip
     summary = _("{when}, asked for by {who}: {counts}.").format(

@@ -26,6 +26,8 @@ from pages.components import (
 from pages.components.feedback import say, show_errors, show_said
 
 EMPTY_TRASH = "empty_trash"
+TRASH_SEEN_AT = "trash_seen_at"
+"""When the person saw what is in the trash: what others delete meanwhile stays in it."""
 
 
 def open_dialog(kind: str, product_id: int) -> None:
@@ -93,8 +95,9 @@ def _empty_trash(app: App, _nothing: int) -> None:
     @st.dialog(_("Empty the trash"), on_dismiss=close)
     def draw() -> None:
         guarded.leave_if_shut_out()
+        seen_at = st.session_state[TRASH_SEEN_AT]
         with reading(app.engine) as session:
-            leaving = trash.count_leaving(session, app.settings)
+            leaving = trash.count_leaving(session, app.settings, until=seen_at)
         st.text(_("Deleted for good, and nobody can bring them back:"))
         st.text(_amounts(leaving))
         if leaving.offers:
@@ -105,7 +108,11 @@ def _empty_trash(app: App, _nothing: int) -> None:
                 with show_errors():
                     with transaction(app.engine) as session:
                         gone = trash.empty_trash(
-                            session, app.settings, by=wiring.current_actor(), now=datetime.now(UTC)
+                            session,
+                            app.settings,
+                            until=seen_at,
+                            by=wiring.current_actor(),
+                            now=datetime.now(UTC),
                         )
                     say(_("Deleted for good: {what}.").format(what=_amounts(gone)))
                     close()

@@ -140,7 +140,7 @@ CHANGES = {
         detail="Gone",
     ),
     "trash.empty_trash": by_admin(
-        lambda s, at, **by: trash.empty_trash(s, at.settings, **by),
+        lambda s, at, **by: trash.empty_trash(s, at.settings, until=NOW, **by),
         Action.TRASH_EMPTIED,
         detail="offers 1, pictures 1, notes 1",
     ),

@@ -135,6 +135,19 @@ class TestABackup:
 
         assert not [path for path in tmp_path.iterdir() if "backup" in path.name]
 
+    def test_removes_what_a_killed_one_left_a_day_ago(self, make_backup, tmp_path):
+        old, young = tmp_path / ".capista-backup-old", tmp_path / ".capista-backup-young"
+        for folder in (old, young):
+            folder.mkdir()
+            (folder / "dashboard.db").write_bytes(b"everything")
+        os.utime(old, (0, 0))
+        os.utime(young, (NOW.timestamp(), NOW.timestamp()))
+
+        make_backup()
+
+        assert not old.exists()
+        assert young.exists()
+
     def test_names_what_is_lost_and_holds_all_else(
         self, engine, store, product, make_backup, elsewhere
     ):
@@ -212,8 +225,12 @@ class TestARestore:
             lambda entries: _declare(entries, "dashboard.db", b"not a database"),
             lambda entries: _declare(entries, "pictures/../../evil.py", b"evil"),
             lambda entries: _undeclare(entries, _picture(entries)),
+            lambda entries: entries.update({"manifest.json": b"[]"}),
+            lambda entries: entries.update({"manifest.json": b"[" * 100_000}),
+            lambda entries: _declare(entries, _picture(entries), b"another picture"),
+            lambda entries: _declare(entries, "dashboard.db", b""),
         ],
-        ids=range(11),
+        ids=range(15),
     )
     def test_of_a_backup_that_was_tampered_with_changes_nothing(
         self, product, make_backup, elsewhere, change, tmp_path
@@ -234,6 +251,23 @@ class TestARestore:
 
         with pytest.raises(BackupError, match="damaged or no backup"):
             backup.restore(*elsewhere, tmp_path / "x.zip")
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+    def test_of_one_that_was_packed_again_is_refused(
+        self, product, make_backup, elsewhere, tmp_path, method
+    ):
+        """It could hold far more than its size: backups are not packed."""
+        with (
+            zipfile.ZipFile(make_backup()[0]) as made,
+            zipfile.ZipFile(tmp_path / "packed.zip", "w", method) as packed,
+        ):
+            for name in made.namelist():
+                packed.writestr(name, made.read(name))
+
+        with pytest.raises(BackupError, match="damaged or no backup"):
+            backup.restore(*elsewhere, tmp_path / "packed.zip")
+
+        assert files_of(elsewhere[1]) == {}
 
     def test_of_a_file_that_is_not_there_says_so(self, elsewhere, tmp_path):
         with pytest.raises(BackupError, match="There is no file"):

@@ -262,6 +262,14 @@ class TestSafekeeping:
             0, "checked=36 lost=0 mended=0 orphans=0\n",
         )  # fmt: skip
 
+    @pytest.mark.parametrize("command", [["verify"], ["backup", "x.zip"]])
+    def test_of_a_folder_that_was_mistyped_is_no_good_news(self, run, tmp_path, command):
+        refused = run(*command, DATA_DIR=str(tmp_path / "nowhere"))
+
+        assert refused.returncode == 1
+        assert "There is no Capista at" in refused.stderr
+        assert not (tmp_path / "nowhere").exists()
+
     def test_verify_ends_with_1_and_names_what_is_missing(self, run, tmp_path):
         run("sync")
         pictures = (tmp_path / "data" / "pictures").glob("??/*")

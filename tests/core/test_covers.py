@@ -519,6 +519,14 @@ class TestBudget:
 
         assert order(settings=limited("1")).state == JobState.QUEUED
 
+    def test_counts_what_waits_already(self, order, limited, jobs):
+        order(settings=limited("0.02"))
+
+        with pytest.raises(BudgetReachedError, match="with those that wait"):
+            order(prompt="another", settings=limited("0.02"))
+
+        assert len(jobs()) == 1
+
     def test_counts_what_is_being_painted(self, engine, product, order, limited):
         with transaction(engine) as session:
             session.add(make_call(state=CallState.ASKED, estimated_usd=Decimal("0.99")))

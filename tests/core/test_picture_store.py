@@ -102,9 +102,19 @@ class TestSave:
         store.save(NAME, b"bytes")
         before = store.path(NAME).stat()
 
-        store.save(NAME, b"other")
+        store.save(NAME, b"bytes")
 
         assert store.path(NAME).stat().st_ino == before.st_ino
+        assert store.read(NAME) == b"bytes"
+        assert files_in(store) == [store.path(NAME)]
+
+    @pytest.mark.parametrize("damaged", [b"", b"byt", b"\0\0\0\0\0"])
+    def test_mends_what_is_damaged(self, store, damaged):
+        store.save(NAME, b"bytes")
+        store.path(NAME).write_bytes(damaged)
+
+        store.save(NAME, b"bytes")
+
         assert store.read(NAME) == b"bytes"
         assert files_in(store) == [store.path(NAME)]
 

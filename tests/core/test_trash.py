@@ -74,8 +74,8 @@ def do(engine):
 
 @pytest.fixture
 def empty(do):
-    def empty(**settings):
-        return do(trash.empty_trash, read_settings(**settings))
+    def empty(until=LATER, **settings):
+        return do(trash.empty_trash, read_settings(**settings), until=until)
 
     return empty
 
@@ -389,6 +389,15 @@ class TestEmptyTrash:
 
         assert gone.offers == goes
         assert listed() == ([] if goes else [("offer", product.id)])
+
+    def test_leaves_what_was_deleted_since_it_was_looked_at(self, offer, add, empty, listed):
+        gone = add(make_product(hotmart_id=None, ucode=None, deleted_at=LATER))
+        note = add(make_note(offer, deleted_at=LATER))
+        add(make_note(offer, deleted_at=NOW))
+
+        assert empty(until=NOW) == Amounts(offers=0, pictures=0, notes=1)
+
+        assert sorted(listed()) == [("note", note.id), ("offer", gone.id)]
 
     @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
     def test_leaves_an_offer_whose_cover_is_being_made(self, add, empty, listed, state):

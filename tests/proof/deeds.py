@@ -300,7 +300,7 @@ def _fill_trash(app: App, _folder: Path) -> None:
 
 def _empty_trash(app: App, _folder: Path) -> None:
     with transaction(app.engine) as session:
-        trash.empty_trash(session, app.settings, by=LOCAL, now=NOW)
+        trash.empty_trash(session, app.settings, until=NOW, by=LOCAL, now=NOW)
 
 
 def _is_emptied(app: App, _folder: Path, done: bool) -> Findings:
