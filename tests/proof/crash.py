@@ -5,7 +5,6 @@ with 1 if there is one, or if a deed in the wrong order goes unnoticed.
 """
 
 import argparse
-import ctypes
 import multiprocessing
 import os
 import re
@@ -14,21 +13,20 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 from sqlmodel import select
 
-from core import decoding
 from core.database import reading
-from core.errors import DashboardError
 from core.ledger import CallState
 from core.models import PaidCall
-from tests.proof.deeds import DEEDS, OLD, WRONG, Deed, Findings, examine, open_app, prepare
+from tests.proof import deeds
+from tests.proof.deeds import DEEDS, WRONG, Deed, Findings, examine, open_app, prepare
 from tests.simulators.openai import OpenAISimulator
 
 CALLS = (
@@ -45,7 +43,6 @@ _FAULTY = {
 }
 """Which calls meet which fault."""
 _LONGEST_S = 60.0
-_ANY_TRACER = (0x59616D61, ctypes.c_ulong(-1))
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.proof.deeds", "core.jobs", "core.clients.openai_images"])
 
@@ -151,8 +148,9 @@ def _site(start: Path) -> Iterator[tuple[Path, OpenAISimulator, dict[str, Any]]]
 def _live(deed: Deed, folder: Path, settings: dict[str, Any], options: Sequence[str]) -> Life:
     """Have a process do the deed under strace."""
     ours, theirs = _forks.Pipe()
-    process = _forks.Process(target=_act, args=(deed.name, folder, settings, theirs))
-    process.start()
+    process = _forks.Process(target=deeds.live, args=(deed.name, folder, settings, theirs))
+    with _no_main():
+        process.start()
     theirs.close()
     life = Life()
     tracer = None
@@ -179,29 +177,6 @@ def _live(deed: Deed, folder: Path, settings: dict[str, Any], options: Sequence[
     return life
 
 
-def _act(name: str, folder: Path, settings: dict[str, Any], parent: Connection) -> None:
-    deed = WRONG if name == WRONG.name else DEEDS[name]
-    app = None if deed.is_opening else open_app(folder, **settings)
-    decoding.accept_painting(OLD)  # a decoder is there, as in a server that runs
-    with suppress(AttributeError):
-        ctypes.CDLL(None).prctl(*_ANY_TRACER)
-    parent.send("ready")
-    parent.recv()
-    word = _try(deed, app, folder)
-    parent.send((word, _try(deed, app, folder) if word.startswith("refused") else ""))
-    os._exit(0)
-
-
-def _try(deed: Deed, app: Any, folder: Path) -> str:
-    try:
-        deed.act(app, folder)
-    except DashboardError as error:
-        return f"refused: {error}"
-    except Exception as error:
-        return f"broke: {error!r}"
-    return "done"
-
-
 def _changing(log: str, folder: Path) -> Iterator[Point]:
     """Yield the calls of a log that change a file in the folder."""
     numbers: Counter[str] = Counter()
@@ -214,6 +189,17 @@ def _changing(log: str, folder: Path) -> Iterator[Point]:
         places = re.findall(re.escape(str(folder)) + r"/([^\"<>]*)", given.split(" = ")[0])
         if places and (call != "openat" or "O_CREAT" in given):
             yield Point(call, numbers[call], re.sub("[0-9a-f]{16,}", "…", places[-1]))
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Keep the new process from running what this one was started with, or what was put there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def is_possible() -> str | None:
