@@ -12,7 +12,7 @@ from core.language import _
 from core.models import Person
 from pages.components import wiring
 from pages.components.feedback import say, show_errors
-from pages.components.formats import ago, plain, role
+from pages.components.formats import ago, role
 
 _ROLES = [*(role.value for role in Role), people.NO_ACCESS]
 
@@ -67,7 +67,7 @@ def _draw_person(app: App, person: Person) -> None:
         st.text(person.pattern, width=320)
         key = f"role-of-{person.id}-{person.role}"
         wanted = st.selectbox(
-            plain(_("Role of {who}").format(who=person.pattern)),
+            _("Role of {who}").format(who=person.pattern),  # collapsed: never read as Markdown
             _ROLES,
             index=_ROLES.index(person.role) if person.role in _ROLES else None,
             format_func=role,
